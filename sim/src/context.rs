@@ -1,0 +1,294 @@
+//! What a handler sees of the world, and where it records what it asks for.
+//!
+//! A context owns everything it shows, so that `tasks` can lend it to futures without lifetimes. The world keeps
+//! one and reuses its memory for every event.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Clock;
+use crate::dice::{Dice, EventDice, Purpose, Ratio};
+use crate::disk::Disk;
+use crate::effect::{Effect, OpId, Recorded, Status};
+use crate::id::{EventId, Kind, Label, NodeId};
+use crate::message::Message;
+use crate::observe::TaskAction;
+use crate::stream::ConnectionId;
+use crate::time::Nanos;
+
+/// The handler's side of the world.
+///
+/// Nothing is done while the handler runs: every call records an [`Effect`], and the world applies them in
+/// order when the handler returns. What a method returns (an id, a time, a die) depends on nothing but the event
+/// being handled and the node's own past.
+#[derive(Clone, Debug)]
+pub struct Context<M: Message> {
+    pub(crate) node: NodeId,
+    pub(crate) incarnation: u32,
+    /// The event being handled.
+    pub(crate) event: EventId,
+    /// The cause of what is recorded next: the event, or the operation it began.
+    pub(crate) by: EventId,
+    /// Where the ids of what is recorded next begin: the event, or an anchor.
+    pub(crate) base: EventId,
+    pub(crate) now: Nanos,
+    pub(crate) clock: Clock,
+    pub(crate) dice: Dice,
+    pub(crate) event_dice: EventDice,
+    pub(crate) draws: u32,
+    pub(crate) effects: Vec<Recorded<M>>,
+    pub(crate) likes: Likes,
+    /// Lent by the node for the time of the handler.
+    pub(crate) own: Own,
+}
+
+/// What belongs to the node and is lent to the context while a handler runs.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Own {
+    pub(crate) operations: u32,
+    pub(crate) disk: Option<Box<Disk>>,
+    pub(crate) anchors: Option<Box<BTreeMap<u64, u32>>>,
+}
+
+impl<M: Message> Context<M> {
+    pub(crate) fn new(dice: Dice) -> Self {
+        Self {
+            node: NodeId(0),
+            incarnation: 0,
+            event: EventId::ROOT,
+            by: EventId::ROOT,
+            base: EventId::ROOT,
+            now: 0,
+            clock: Clock::default(),
+            dice,
+            event_dice: dice.of(EventId::ROOT),
+            draws: 0,
+            effects: Vec::new(),
+            likes: Likes::default(),
+            own: Own::default(),
+        }
+    }
+
+    /// This node.
+    #[inline]
+    pub const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Which life of the node this is, from 0.
+    #[inline]
+    pub const fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+
+    /// The event being handled.
+    #[inline]
+    pub const fn event(&self) -> EventId {
+        self.event
+    }
+
+    /// The time by the node's own clock.
+    #[inline]
+    pub fn now(&self) -> Nanos {
+        self.clock.read(self.now)
+    }
+
+    /// 64 random bits, another 64 at each call.
+    #[inline]
+    pub fn random(&mut self) -> u64 {
+        let die = self.event_dice.bits(Purpose::PROCESS.nth(self.draws));
+        self.draws += 1;
+        die
+    }
+
+    /// A random number below `bound`; 0 if `bound` is 0.
+    #[inline]
+    pub fn random_below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.random()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// True with probability `ratio`.
+    #[inline]
+    pub fn chance(&mut self, ratio: Ratio) -> bool {
+        self.random_below(u64::from(ratio.den)) < u64::from(ratio.num)
+    }
+
+    /// Sends a datagram. Its fate is decided when the handler's effects are applied.
+    #[inline]
+    pub fn send(&mut self, to: NodeId, message: M) -> EventId {
+        let code = message.label().code();
+        self.record(Kind::Send, to.0, code, Effect::Send { to, message })
+    }
+
+    /// Sets the timer `label` to fire after `delay` by the node's own clock. A pending timer of the same name is
+    /// replaced. Timers do not survive a crash.
+    #[inline]
+    pub fn set_timer(&mut self, label: impl Into<Label>, delay: Nanos) -> EventId {
+        let label = label.into();
+        self.record(Kind::Timer, 0, label.code(), Effect::SetTimer { label, delay })
+    }
+
+    /// Cancels the timer `label`; nothing happens if none is pending.
+    #[inline]
+    pub fn cancel_timer(&mut self, label: impl Into<Label>) {
+        let label = label.into();
+        self.push(EventId::ROOT, Effect::CancelTimer { label });
+    }
+
+    /// Begins the node's next operation: everything this handler records from here on is caused by it, and takes its
+    /// ids from `invoke(node, incarnation, operation)`, however the node came here.
+    pub fn invoke(&mut self, call: M::Note) -> OpId {
+        let id = EventId::invoke(self.node, self.incarnation, self.own.operations);
+        self.own.operations += 1;
+        self.push(id, Effect::Invoke { note: call });
+        self.by = id;
+        self.base = id;
+        OpId(id)
+    }
+
+    /// Ends an operation.
+    pub fn complete(&mut self, of: OpId, status: Status, result: M::Note) {
+        let kind = Kind::Return;
+        self.record(kind, 0, of.0.0, Effect::Return { of, status, note: result });
+    }
+
+    /// Takes the ids of what this handler records from here on from a place the scenario names, such as a page that is
+    /// fetched, instead of from the way the node came here. The second visit to a place in one life of the
+    /// node is another place.
+    pub fn anchor(&mut self, place: impl Into<Label>) -> EventId {
+        let code = place.into().code();
+        let visits = self.own.anchors.get_or_insert_default().entry(code).or_insert(0);
+        let id = EventId::anchored(Kind::Anchor, self.node, self.incarnation, code, *visits);
+        *visits += 1;
+        self.base = id;
+        id
+    }
+
+    /// Tells the judges something.
+    #[inline]
+    pub fn note(&mut self, note: M::Note) -> EventId {
+        self.record(Kind::Note, 0, 0, Effect::Note { note })
+    }
+
+    /// Reports that a property of the process itself is violated, and ends the run.
+    pub fn violate(&mut self, property: &'static str, detail: impl Into<String>) {
+        let detail = detail.into();
+        self.record(Kind::Check, 0, Label::new(property).code(), Effect::Violate { property, detail });
+    }
+
+    /// Replaces a file. The change is durable once a sync asked for after it has ended well.
+    pub fn write(&mut self, file: impl Into<Label>, bytes: impl Into<Vec<u8>>) -> EventId {
+        let (file, bytes) = (file.into(), bytes.into());
+        self.record(Kind::Write, 0, file.code(), Effect::Write { file, bytes })
+    }
+
+    /// Appends to a file, which need not exist.
+    pub fn append(&mut self, file: impl Into<Label>, bytes: impl Into<Vec<u8>>) -> EventId {
+        let (file, bytes) = (file.into(), bytes.into());
+        self.record(Kind::Write, 1, file.code(), Effect::Append { file, bytes })
+    }
+
+    /// Removes a file, which need not exist.
+    pub fn remove(&mut self, file: impl Into<Label>) -> EventId {
+        let file = file.into();
+        self.record(Kind::Write, 2, file.code(), Effect::Remove { file })
+    }
+
+    /// Asks to make durable all that was written so far; [`crate::Process::on_sync`] says when it is.
+    pub fn sync(&mut self, label: impl Into<Label>) -> EventId {
+        let label = label.into();
+        self.record(Kind::Sync, 0, label.code(), Effect::Sync { label })
+    }
+
+    /// A file as this handler sees it: the disk, and what the handler itself has written. (A write that turns
+    /// out to find the disk full is still seen here; [`Context::read`] of the next handler tells the truth.)
+    pub fn read(&self, file: impl Into<Label>) -> Option<Vec<u8>> {
+        let file = file.into();
+        let mut content = self.own.disk.as_ref().and_then(|disk| disk.read(file)).map(<[u8]>::to_vec);
+        for recorded in &self.effects {
+            match &recorded.effect {
+                Effect::Write { file: written, bytes } if *written == file => content = Some(bytes.clone()),
+                Effect::Append { file: written, bytes } if *written == file => {
+                    content.get_or_insert_default().extend_from_slice(bytes);
+                }
+                Effect::Remove { file: removed } if *removed == file => content = None,
+                _ => {}
+            }
+        }
+        content
+    }
+
+    /// Asks for a connection. [`crate::StreamEvent::Opened`] or [`crate::StreamEvent::Broken`] follows.
+    pub fn connect(&mut self, peer: NodeId) -> ConnectionId {
+        ConnectionId(self.record(Kind::Connect, peer.0, 0, Effect::Connect { peer }))
+    }
+
+    /// Sends on a connection; in vain, and without a word, if it is gone.
+    pub fn send_on(&mut self, connection: ConnectionId, message: M) -> EventId {
+        let code = connection.0.0 ^ message.label().code();
+        self.record(Kind::StreamSend, 0, code, Effect::StreamSend { connection, message })
+    }
+
+    /// Closes a connection after what was sent on it.
+    pub fn close(&mut self, connection: ConnectionId) {
+        self.record(Kind::StreamClose, 0, connection.0.0, Effect::StreamClose { connection });
+    }
+
+    pub(crate) fn task(&mut self, label: Label, action: TaskAction) {
+        self.record(Kind::Task, action as u32, label.code(), Effect::Task { label, action });
+    }
+
+    /// Sets a timer whose id does not follow from the event being handled: the `step`th step of the task at `place`.
+    pub(crate) fn set_step_timer(&mut self, place: EventId, step: u32, label: Label, delay: Nanos) {
+        let id = place.child(EventId::like(Kind::Step, self.node.0, 0), step);
+        self.push(id, Effect::SetTimer { label, delay });
+    }
+
+    #[inline(always)]
+    fn record(&mut self, kind: Kind, peer: u32, code: u64, effect: Effect<M>) -> EventId {
+        let like = EventId::like(kind, peer, code);
+        let ordinal = self.likes.ordinal(self.base.0 ^ like);
+        let id = self.base.child(like, ordinal);
+        self.push(id, effect);
+        id
+    }
+
+    #[inline(always)]
+    fn push(&mut self, id: EventId, effect: Effect<M>) {
+        self.effects.push(Recorded { id, by: self.by, effect });
+    }
+}
+
+/// How many of each like one handler has recorded.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Likes {
+    few: Vec<(u64, u32)>,
+    many: BTreeMap<u64, u32>,
+}
+
+impl Likes {
+    const FEW: usize = 16;
+
+    pub(crate) fn clear(&mut self) {
+        self.few.clear();
+        if !self.many.is_empty() {
+            self.many.clear();
+        }
+    }
+
+    /// How many of this like came before, counting this one from now on.
+    #[inline(always)]
+    fn ordinal(&mut self, like: u64) -> u32 {
+        if let Some((_, count)) = self.few.iter_mut().find(|(seen, _)| *seen == like) {
+            let ordinal = *count;
+            *count += 1;
+            return ordinal;
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push((like, 1));
+            return 0;
+        }
+        let count = self.many.entry(like).or_insert(0);
+        *count += 1;
+        *count - 1
+    }
+}

@@ -1,0 +1,173 @@
+//! Who, what, and which event: the identities that everything else is addressed by.
+//!
+//! An event's id follows from its cause, never from a counter that the whole run shares, and never from the
+//! seed: the same logical event has the same id under two seeds and after any change that is not in its past.
+//! Where the outside world begins something (a boot, an invocation, a place the scenario names) the path
+//! starts anew, so that one lost packet does not rename a client's whole future.
+
+use std::fmt;
+
+/// A node of the world: its index in the list of nodes the world was made with.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// The index as a `usize`, to index tables with.
+    #[inline]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+/// The name of a message, a timer, a file or a place: a word of the program, and a number where one word
+/// stands for many ("resend" of call 7). Written `resend` or `resend/7`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Label {
+    /// The word.
+    pub word: &'static str,
+    /// The number; 0 where the word is enough.
+    pub key: u64,
+}
+
+impl Label {
+    /// A label that is only a word.
+    #[inline]
+    pub const fn new(word: &'static str) -> Self {
+        Self { word, key: 0 }
+    }
+
+    /// A label with a number.
+    #[inline]
+    pub const fn keyed(word: &'static str, key: u64) -> Self {
+        Self { word, key }
+    }
+
+    /// A 64-bit code of the label. For a constant word the compiler folds the loop away.
+    #[inline(always)]
+    pub(crate) const fn code(self) -> u64 {
+        const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+        let bytes = self.word.as_bytes();
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut i = 0;
+        while i < bytes.len() {
+            hash = (hash ^ bytes[i] as u64).wrapping_mul(FNV_PRIME);
+            i += 1;
+        }
+        hash ^ self.key.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    }
+}
+
+impl From<&'static str> for Label {
+    #[inline(always)]
+    fn from(word: &'static str) -> Self {
+        Self::new(word)
+    }
+}
+
+impl From<(&'static str, u64)> for Label {
+    #[inline(always)]
+    fn from((word, key): (&'static str, u64)) -> Self {
+        Self::keyed(word, key)
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word)?;
+        if self.key != 0 { write!(f, "/{}", self.key) } else { Ok(()) }
+    }
+}
+
+/// The identity of an event. Equal in two runs when the event is the same logical event.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct EventId(pub u64);
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// What kind of thing an id is derived for. The numbers are part of the id scheme: never reuse one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub(crate) enum Kind {
+    Send = 1,
+    Receive = 2,
+    Timer = 3,
+    Boot = 4,
+    Invoke = 5,
+    Return = 6,
+    Anchor = 7,
+    Write = 8,
+    Sync = 9,
+    Note = 10,
+    Crash = 11,
+    Restart = 12,
+    Fault = 13,
+    Heal = 14,
+    Connect = 15,
+    StreamSend = 16,
+    StreamClose = 17,
+    StreamBreak = 18,
+    Step = 19,
+    Check = 20,
+    Task = 21,
+}
+
+impl EventId {
+    /// The root of everything: what has no cause inside the world.
+    pub const ROOT: Self = Self(0);
+
+    /// Moves the last drop of the input to every bit of the output: the finaliser of `SplitMix64`
+    /// (Stafford's variant 13), a bijection on 64 bits.
+    #[inline(always)]
+    pub(crate) const fn mix(mut x: u64) -> u64 {
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    /// What the children of one event that are alike have in common; their ordinal tells them apart.
+    #[inline(always)]
+    pub(crate) const fn like(kind: Kind, peer: u32, code: u64) -> u64 {
+        code ^ ((kind as u64) << 56) ^ ((peer as u64).wrapping_mul(0xd6e8_feb8_6659_fd93))
+    }
+
+    /// The child of this event that is the `ordinal`th of its `like`.
+    #[inline(always)]
+    pub(crate) const fn child(self, like: u64, ordinal: u32) -> Self {
+        let path = self.0.wrapping_mul(0x9fb2_1c65_1e98_df25).rotate_left(32) ^ like;
+        Self(Self::mix(path.wrapping_add((ordinal as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))))
+    }
+
+    /// The `copy`th delivery of the send that has this id.
+    #[inline(always)]
+    pub(crate) const fn delivery(self, copy: u32) -> Self {
+        self.child((Kind::Receive as u64) << 56, copy)
+    }
+
+    /// An id that hangs on no event: `boot(node, incarnation)`, `invoke(node, incarnation, operation)` and their kin.
+    #[inline]
+    pub(crate) const fn anchored(kind: Kind, node: NodeId, incarnation: u32, code: u64, ordinal: u32) -> Self {
+        Self::ROOT
+            .child(Self::like(kind, node.0, incarnation as u64 + 1), 0)
+            .child(code, ordinal)
+    }
+
+    /// The id of the boot that begins `incarnation` (counted from 0) of `node`.
+    pub const fn boot(node: NodeId, incarnation: u32) -> Self {
+        Self::anchored(Kind::Boot, node, incarnation, 0, 0)
+    }
+
+    /// The id of the `operation`th (from 0) invocation by `incarnation` of `node`.
+    pub const fn invoke(node: NodeId, incarnation: u32, operation: u32) -> Self {
+        Self::anchored(Kind::Invoke, node, incarnation, 0, operation)
+    }
+}

@@ -1,0 +1,108 @@
+//! Decisions fixed from outside, by the id of what they decide.
+//!
+//! Seed and overrides together are a reproduction. An override that met nothing is reported: it says that the
+//! program has changed under it.
+
+use std::collections::BTreeMap;
+
+use crate::disk::SyncError;
+use crate::id::EventId;
+use crate::time::Nanos;
+
+/// One decision, fixed.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Decision {
+    /// Of a send: the delays of its deliveries; none loses the message, several duplicate it.
+    Fate(Vec<Nanos>),
+    /// Of an event that a node handles: the node crashes after so many effects of the handler, or does not crash.
+    Crash(Option<u32>),
+    /// Of a fault that the plan or the dice make: it strikes, or does not.
+    Strike(bool),
+    /// Of a crash: the disk keeps everything, or nothing, of what was not synced.
+    Keep(bool),
+    /// Of a sync: how it ends.
+    Sync(Result<(), SyncError>),
+    /// Of any event: its place among those at the same instant; small comes first.
+    Order(u32),
+}
+
+impl Decision {
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Fate(_) => 0,
+            Self::Crash(_) => 1,
+            Self::Strike(_) => 2,
+            Self::Keep(_) => 3,
+            Self::Sync(_) => 4,
+            Self::Order(_) => 5,
+        }
+    }
+}
+
+/// The decisions fixed in one run.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Overrides {
+    decisions: BTreeMap<(EventId, u8), (Decision, bool)>,
+}
+
+macro_rules! lookup {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $variant:ident($value:ident) -> $type:ty = $result:expr) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub(crate) fn $name(&mut self, id: EventId) -> Option<$type> {
+            if self.decisions.is_empty() {
+                return None;
+            }
+            match self.matched(id, $kind)? {
+                Decision::$variant($value) => Some($result),
+                other => unreachable!("a decision of kind {} is stored under kind {}", other.kind(), $kind),
+            }
+        }
+    };
+}
+
+impl Overrides {
+    /// Fixes a decision about an event. A second one of the same kind replaces the first.
+    pub fn set(&mut self, id: EventId, decision: Decision) {
+        self.decisions.insert((id, decision.kind()), (decision, false));
+    }
+
+    /// Whether nothing is fixed.
+    pub fn is_empty(&self) -> bool {
+        self.decisions.is_empty()
+    }
+
+    /// All fixed decisions, by event.
+    pub fn iter(&self) -> impl Iterator<Item = (EventId, &Decision)> {
+        self.decisions.iter().map(|((id, _), (decision, _))| (*id, decision))
+    }
+
+    /// The decisions that no event of the run asked for.
+    pub fn unmatched(&self) -> impl Iterator<Item = (EventId, &Decision)> {
+        self.decisions.iter().filter(|(_, (_, matched))| !matched).map(|((id, _), (decision, _))| (*id, decision))
+    }
+
+    #[cold]
+    fn matched(&mut self, id: EventId, kind: u8) -> Option<&Decision> {
+        let (decision, matched) = self.decisions.get_mut(&(id, kind))?;
+        *matched = true;
+        Some(decision)
+    }
+
+    lookup!(fate, 0, Fate(delays) -> Vec<Nanos> = delays.clone());
+    lookup!(crash, 1, Crash(after) -> Option<u32> = *after);
+    lookup!(strike, 2, Strike(strikes) -> bool = *strikes);
+    lookup!(keep, 3, Keep(everything) -> bool = *everything);
+    lookup!(sync, 4, Sync(result) -> Result<(), SyncError> = *result);
+    lookup!(order, 5, Order(place) -> u32 = *place);
+}
+
+impl FromIterator<(EventId, Decision)> for Overrides {
+    fn from_iter<I: IntoIterator<Item = (EventId, Decision)>>(decisions: I) -> Self {
+        let mut overrides = Self::default();
+        for (id, decision) in decisions {
+            overrides.set(id, decision);
+        }
+        overrides
+    }
+}

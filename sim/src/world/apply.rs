@@ -1,0 +1,254 @@
+//! The one place where effects are applied.
+
+use std::hash::Hash;
+
+use crate::disk::{Change, SyncUnderWay};
+use crate::effect::{Effect, Recorded};
+use crate::dice::Purpose;
+use crate::fault::Fault;
+use crate::id::{EventId, Kind, Label, NodeId};
+use crate::message::Message;
+use crate::observe::{DiskAction, DropReason, Observer, Record, Stamp};
+use crate::process::Process;
+use crate::stream::{ConnectionId, Segment};
+use crate::time::{Nanos, SECONDS};
+
+use super::{Pending, Violation, World};
+
+impl<P: Process> World<P> {
+    #[inline(always)]
+    pub(super) fn apply<O: Observer<P::Message>>(
+        &mut self,
+        node: NodeId,
+        recorded: Recorded<P::Message>,
+        observer: &mut O,
+    ) {
+        let Recorded { id, by, effect } = recorded;
+        let stamp = Stamp { time: self.now, node, id, by };
+        match effect {
+            Effect::Send { to, message } => self.send(stamp, to, message, observer),
+            Effect::SetTimer { label, delay } => self.set_timer(stamp, label, delay, observer),
+            Effect::CancelTimer { label } => {
+                if let Some(slot) = self.nodes[node.index()].remove_timer(label.code()) {
+                    self.queue.cancel(slot);
+                }
+            }
+            Effect::Invoke { note } => {
+                self.absorb(id, &note);
+                observer.observe(stamp, &Record::Invoke { note: &note });
+            }
+            Effect::Return { of, status, note } => {
+                self.absorb(id, &note);
+                self.digest.absorb(status as u64);
+                observer.observe(stamp, &Record::Return { of, status, note: &note });
+            }
+            Effect::Note { note } => {
+                self.absorb(id, &note);
+                observer.observe(stamp, &Record::Note { note: &note });
+            }
+            Effect::Write { file, bytes } => self.write(stamp, file, Change::Write(bytes), observer),
+            Effect::Append { file, bytes } => self.write(stamp, file, Change::Append(bytes), observer),
+            Effect::Remove { file } => self.write(stamp, file, Change::Remove, observer),
+            Effect::Sync { label } => self.sync(stamp, label, observer),
+            Effect::Connect { peer } => self.connect(stamp, peer, observer),
+            Effect::StreamSend { connection, message } => {
+                self.send_segment(stamp, connection, Segment::Data(message), observer);
+            }
+            Effect::StreamClose { connection } => {
+                self.send_segment(stamp, connection, Segment::Close, observer);
+            }
+            Effect::Task { label, action } => {
+                self.digest.absorb(id.0);
+                observer.observe(stamp, &Record::Task { label, action });
+            }
+            Effect::Violate { property, detail } => {
+                let violation =
+                    Violation { property: property.to_owned(), detail, evidence: vec![by], time: self.now };
+                self.violate(violation, observer);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn absorb(&mut self, id: EventId, content: &impl Hash) {
+        self.digest.absorb(id.0);
+        content.hash(&mut self.digest);
+    }
+
+    #[inline(always)]
+    fn set_timer<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        label: Label,
+        delay: Nanos,
+        observer: &mut O,
+    ) {
+        let node = stamp.node;
+        let delay = self.nodes[node.index()].clock.wait(delay);
+        let time = self.now.saturating_add(delay);
+        let slot = self.schedule(time, stamp.id, stamp.by, Pending::Timer { node, label });
+        if let Some(replaced) = self.nodes[node.index()].insert_timer(label.code(), slot) {
+            self.queue.cancel(replaced);
+        }
+        observer.observe(stamp, &Record::Timer { label, delay });
+    }
+
+    #[inline(always)]
+    fn send<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        to: NodeId,
+        message: P::Message,
+        observer: &mut O,
+    ) {
+        let Stamp { id, node: from, .. } = stamp;
+        assert!(to.index() < self.nodes.len(), "{from} sent to {to}, and the world has {} nodes", self.nodes.len());
+        self.absorb(id, &message);
+        let mut fate = std::mem::take(&mut self.fate);
+        self.decide_fate(&mut fate, stamp, to, &message);
+        if O::ACTIVE {
+            let (label, fate) = (message.label(), &fate.deliveries);
+            observer.observe(stamp, &Record::Send { to, label, fate, connection: None, message: &message });
+        }
+        let corrupt = fate.corrupt;
+        if let Some((first, more)) = fate.deliveries.split_first() {
+            for (copy, delay) in (1..).zip(more) {
+                let event = Pending::Deliver { from, to, message: message.clone(), corrupt };
+                self.schedule(self.now.saturating_add(*delay), id.delivery(copy), id, event);
+            }
+            let event = Pending::Deliver { from, to, message, corrupt };
+            self.schedule(self.now.saturating_add(*first), id.delivery(0), id, event);
+        }
+        self.fate = fate;
+    }
+
+    #[inline(always)]
+    fn decide_fate(&mut self, fate: &mut crate::network::Fate, stamp: Stamp, to: NodeId, message: &P::Message) {
+        let (id, from) = (stamp.id, stamp.node);
+        if self.is_calm() {
+            fate.throw(&self.network.link(from, to).calm(), self.dice.of(id));
+        } else {
+            fate.throw(self.network.link(from, to), self.dice.of(id));
+            if fate.late {
+                self.counts.late += 1;
+            }
+            if fate.corrupt {
+                self.counts.corrupted += 1;
+            }
+        }
+        if self.network.link(from, to).bandwidth > 0 {
+            self.queue_up(fate, from, to, message.size());
+        }
+        if !self.targeted.is_empty() {
+            self.target(fate, from, to, message.label());
+        }
+        if let Some(fixed) = self.overrides.fate(id) {
+            fate.deliveries = fixed;
+            fate.corrupt = false;
+        }
+        match fate.deliveries.len() {
+            0 => self.counts.lost += 1,
+            1 => {}
+            _ => self.counts.duplicated += 1,
+        }
+        if !self.cuts.is_empty() && !fate.deliveries.is_empty() && self.is_cut(from, to) {
+            self.counts.cut += 1;
+            fate.deliveries.clear();
+        }
+    }
+
+    pub(super) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.cuts.iter().any(|cut| cut.separates(from, to))
+    }
+
+    /// Lets a message wait for its turn on a link with a bandwidth, or drops it if the wait would be too long.
+    /// A message that is lost further on takes its turn all the same.
+    fn queue_up(&mut self, fate: &mut crate::network::Fate, from: NodeId, to: NodeId, size: u32) {
+        let link = *self.network.link(from, to);
+        let busy_until = self.busy.entry((from, to)).or_insert(0);
+        let begin = (*busy_until).max(self.now);
+        let wait = begin - self.now;
+        if wait > link.queue {
+            self.counts.queue_full += 1;
+            fate.deliveries.clear();
+            return;
+        }
+        let transmission = (u128::from(size) * u128::from(SECONDS) / u128::from(link.bandwidth)) as u64;
+        *busy_until = begin.saturating_add(transmission);
+        for delay in &mut fate.deliveries {
+            *delay = delay.saturating_add(wait).saturating_add(transmission);
+        }
+    }
+
+    /// Gives a message the fate that the plan has written for it.
+    fn target(&mut self, fate: &mut crate::network::Fate, sender: NodeId, receiver: NodeId, label: Label) {
+        for (index, fault) in self.config.faults.list.iter().enumerate() {
+            let Fault::Message { from, to, word, nth, fate: written } = fault else { continue };
+            if (*from, *to, *word) != (sender, receiver, label.word) {
+                continue;
+            }
+            let seen = self.targeted[index];
+            self.targeted[index] += 1;
+            if nth.is_none_or(|nth| nth == seen) {
+                fate.deliveries.clone_from(written);
+            }
+        }
+    }
+
+    fn write<O: Observer<P::Message>>(&mut self, stamp: Stamp, file: Label, change: Change, observer: &mut O) {
+        self.absorb(stamp.id, &file);
+        let node = &mut self.nodes[stamp.node.index()];
+        if node.disk_full && !matches!(change, Change::Remove) {
+            self.counts.disk_full += 1;
+            observer.observe(stamp, &Record::Disk { label: file, action: DiskAction::Full });
+            return;
+        }
+        let action = match &change {
+            Change::Write(bytes) => DiskAction::Write(bytes),
+            Change::Append(bytes) => DiskAction::Append(bytes),
+            Change::Remove => DiskAction::Remove,
+        };
+        if let DiskAction::Write(bytes) | DiskAction::Append(bytes) = action {
+            bytes.hash(&mut self.digest);
+        }
+        observer.observe(stamp, &Record::Disk { label: file, action });
+        node.own.disk.get_or_insert_default().change(file, change);
+    }
+
+    fn sync<O: Observer<P::Message>>(&mut self, stamp: Stamp, label: Label, observer: &mut O) {
+        let Stamp { id, node, .. } = stamp;
+        observer.observe(stamp, &Record::Disk { label, action: DiskAction::Sync });
+        let owner = &mut self.nodes[node.index()];
+        let mark = owner.own.disk.get_or_insert_default().sync_mark();
+        let incarnation = owner.incarnation;
+        let span = self.config.sync_delay.sample(self.dice.of(id).bits(Purpose::SYNC_DELAY));
+        let sync = SyncUnderWay { label, mark, asked: id };
+        let done = id.child(Kind::Sync as u64, 1);
+        self.schedule(self.now.saturating_add(span), done, id, Pending::Synced { node, incarnation, sync });
+    }
+
+    pub(super) fn drop_message<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        from: NodeId,
+        label: Label,
+        reason: DropReason,
+        observer: &mut O,
+    ) {
+        self.digest.absorb(reason as u64);
+        observer.observe(stamp, &Record::Drop { from, label, reason });
+    }
+}
+
+/// The label of what travels in a segment, for records.
+pub(super) fn segment_label<M: Message>(segment: &Segment<M>) -> Label {
+    match segment {
+        Segment::Data(message) => message.label(),
+        Segment::Close => Label::new("close"),
+    }
+}
+
+/// The like of things that happen to one connection.
+pub(super) const fn on_connection(kind: Kind, connection: ConnectionId) -> u64 {
+    EventId::like(kind, 0, connection.0.0)
+}

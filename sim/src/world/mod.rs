@@ -1,0 +1,561 @@
+//! The world: a value with one transition.
+//!
+//! [`World::fire`] handles one pending event: it asks the node's process for effects and applies them. Whoever
+//! drives the world only chooses which event is next: the earliest ([`World::step`], [`World::run`]), or any
+//! other.
+
+mod apply;
+mod deliver;
+mod node;
+mod strike;
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::delay::Delay;
+use crate::dice::Dice;
+use crate::digest::Digest;
+use crate::disk::{Disk, SyncUnderWay};
+use crate::fault::{FaultCounts, FaultPlan};
+use crate::id::{EventId, Label, NodeId};
+use crate::message::Message;
+use crate::network::{Cut, Fate, Link, Network};
+use crate::observe::{Observer, Record, Stamp};
+use crate::overrides::Overrides;
+use crate::process::Process;
+use crate::queue::{Queue, Taken};
+use crate::stream::{ConnectionId, Packet};
+use crate::time::{MILLIS, Nanos, SECONDS};
+
+use node::Node;
+use strike::{RateKind, Swarm};
+
+/// Everything about a world that is not the protocol, the seed or an override.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// How many nodes there are.
+    pub nodes: u32,
+    /// The network between them.
+    pub network: Network,
+    /// What goes wrong.
+    pub faults: FaultPlan,
+    /// How long a sync of a disk takes.
+    pub sync_delay: Delay,
+    /// When a run that does not end by itself is ended.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// A reliable network of so many nodes, and no faults.
+    pub fn new(nodes: u32) -> Self {
+        Self {
+            nodes,
+            network: Network::default(),
+            faults: FaultPlan::default(),
+            sync_delay: Delay::Uniform { min: MILLIS, max: 5 * MILLIS },
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// When a run that does not end by itself is ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Limits {
+    /// No event after this time is fired.
+    pub time: Nanos,
+    /// A run with more events than this is a livelock.
+    pub steps: u64,
+    /// More events than this at one instant are a livelock.
+    pub steps_at_once: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: 3_600 * SECONDS, steps: 10_000_000, steps_at_once: 1_000_000 }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// Nothing was pending any more.
+    Quiet,
+    /// The next event lay beyond the limit of time.
+    TimeLimit,
+    /// There were too many events: a livelock, which is a violation.
+    Livelock,
+    /// A violation ended it.
+    Violated,
+}
+
+/// A property that did not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// The property.
+    pub property: String,
+    /// What happened, in words.
+    pub detail: String,
+    /// The events that show it.
+    pub evidence: Vec<EventId>,
+    /// When it was found.
+    pub time: Nanos,
+}
+
+/// What is going to happen.
+#[derive(Clone, Debug)]
+pub(crate) enum Pending<M: Message> {
+    Boot { node: NodeId },
+    Deliver { from: NodeId, to: NodeId, message: M, corrupt: bool },
+    Timer { node: NodeId, label: Label },
+    Synced { node: NodeId, incarnation: u32, sync: SyncUnderWay },
+    Packet(Box<InFlight<M>>),
+    /// The fault of the plan's list with this index begins.
+    Listed { index: u32, repeat: u32 },
+    /// A fault of this kind, made by the dice, strikes this node (or all, for partitions).
+    Rated { kind: RateKind, node: NodeId, ordinal: u32 },
+    /// What a fault did is undone.
+    Heal { index: Healing },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct InFlight<M> {
+    from: NodeId,
+    to: NodeId,
+    connection: ConnectionId,
+    packet: Packet<M>,
+}
+
+/// What ends when a fault is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Healing {
+    Slow(NodeId),
+    Cut(EventId),
+    Link(NodeId, NodeId),
+    DiskFull(NodeId),
+    SyncFails(NodeId),
+}
+
+impl<M: Message> Pending<M> {
+    /// The node whose handler this event would run, if it is one.
+    #[inline(always)]
+    const fn handled_by(&self) -> Option<NodeId> {
+        match self {
+            Self::Deliver { to, .. } => Some(*to),
+            Self::Timer { node, .. } | Self::Synced { node, .. } => Some(*node),
+            Self::Packet(in_flight) => Some(in_flight.to),
+            Self::Boot { .. } | Self::Listed { .. } | Self::Rated { .. } | Self::Heal { .. } => None,
+        }
+    }
+}
+
+/// An event taken out of the world, to be fired in it.
+#[derive(Clone, Debug)]
+pub struct Event<M: Message>(Taken<Pending<M>>);
+
+impl<M: Message> Event<M> {
+    /// Its id.
+    pub const fn id(&self) -> EventId {
+        self.0.id
+    }
+
+    /// The time it was due.
+    pub const fn due(&self) -> Nanos {
+        self.0.time
+    }
+}
+
+type Boot<P> = Arc<dyn Fn(NodeId) -> P + Send + Sync>;
+
+/// A cluster in a glass ball.
+pub struct World<P: Process> {
+    config: Arc<Config>,
+    boot: Boot<P>,
+    seed: u64,
+    dice: Dice,
+    overrides: Overrides,
+    now: Nanos,
+    nodes: Vec<Node<P>>,
+    queue: Queue<Pending<P::Message>>,
+    /// The network as this run has it: without the kinds of fault that the swarm turned off.
+    network: Network,
+    /// The same in the calm.
+    calm: Link,
+    /// The links that a fault changed for now, over their own.
+    cuts: Vec<Cut>,
+    /// Since when each link with a bandwidth is busy, and until when.
+    busy: std::collections::BTreeMap<(NodeId, NodeId), Nanos>,
+    /// How many messages each `Fault::Message` of the plan has seen.
+    targeted: Vec<u32>,
+    swarm: Swarm,
+    context: Context<P::Message>,
+    fate: Fate,
+    digest: Digest,
+    counts: FaultCounts,
+    violation: Option<Violation>,
+    steps: u64,
+    steps_at_once: u64,
+    /// The event whose handler is running: what a panic is blamed on.
+    handling: Option<EventId>,
+}
+
+impl<P: Process + Clone> Clone for World<P> {
+    fn clone(&self) -> Self {
+        Self {
+            config: Arc::clone(&self.config),
+            boot: Arc::clone(&self.boot),
+            seed: self.seed,
+            dice: self.dice,
+            overrides: self.overrides.clone(),
+            now: self.now,
+            nodes: self.nodes.clone(),
+            queue: self.queue.clone(),
+            network: self.network.clone(),
+            calm: self.calm,
+            cuts: self.cuts.clone(),
+            busy: self.busy.clone(),
+            targeted: self.targeted.clone(),
+            swarm: self.swarm,
+            context: self.context.clone(),
+            fate: self.fate.clone(),
+            digest: self.digest,
+            counts: self.counts,
+            violation: self.violation.clone(),
+            steps: self.steps,
+            steps_at_once: self.steps_at_once,
+            handling: self.handling,
+        }
+    }
+}
+
+impl<P: Process> fmt::Debug for World<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World")
+            .field("seed", &self.seed)
+            .field("now", &self.now)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: Process> World<P> {
+    /// A world whose nodes are about to boot. `boot` is called at each start of a node, the first and every later one.
+    pub fn new(
+        config: impl Into<Arc<Config>>,
+        seed: u64,
+        boot: impl Fn(NodeId) -> P + Send + Sync + 'static,
+    ) -> Self {
+        let dice = Dice::new(seed);
+        let mut world = Self {
+            config: config.into(),
+            boot: Arc::new(boot),
+            seed,
+            dice,
+            overrides: Overrides::default(),
+            now: 0,
+            nodes: Vec::new(),
+            queue: Queue::new(),
+            network: Network::default(),
+            calm: Link::default(),
+            cuts: Vec::new(),
+            busy: std::collections::BTreeMap::new(),
+            targeted: Vec::new(),
+            swarm: Swarm::ALL,
+            context: Context::new(dice),
+            fate: Fate::default(),
+            digest: Digest::new(seed),
+            counts: FaultCounts::default(),
+            violation: None,
+            steps: 0,
+            steps_at_once: 0,
+            handling: None,
+        };
+        world.reset(seed, Overrides::default());
+        world
+    }
+
+    /// Begins another run in the memory of this one.
+    pub fn reset(&mut self, seed: u64, overrides: Overrides) {
+        self.seed = seed;
+        self.dice = Dice::new(seed);
+        self.overrides = overrides;
+        self.now = 0;
+        self.queue.clear();
+        self.cuts.clear();
+        self.busy.clear();
+        self.context.effects.clear();
+        self.context.dice = self.dice;
+        self.digest = Digest::new(seed);
+        self.counts = FaultCounts::default();
+        self.violation = None;
+        self.steps = 0;
+        self.steps_at_once = 0;
+        self.handling = None;
+        self.begin_faults();
+        self.begin_nodes();
+    }
+
+    fn begin_nodes(&mut self) {
+        let count = self.config.nodes;
+        self.nodes.clear();
+        self.nodes.reserve_exact(count as usize);
+        self.queue.reserve(count as usize);
+        for node in (0..count).map(NodeId) {
+            let clock = self.clock_of(node);
+            self.nodes.push(Node::new(clock));
+            let id = EventId::boot(node, 0);
+            self.schedule(0, id, EventId::ROOT, Pending::Boot { node });
+        }
+    }
+
+    /// Fires the earliest pending event, unless the run has ended.
+    ///
+    /// # Errors
+    /// How the run ended.
+    #[inline]
+    pub fn step<O: Observer<P::Message>>(&mut self, observer: &mut O) -> Result<(), Ending> {
+        let Some(event) = self.queue.pop() else {
+            self.find_deadlock(observer);
+            return Err(if self.violation.is_some() { Ending::Violated } else { Ending::Quiet });
+        };
+        let limits = self.config.limits;
+        if event.time > limits.time {
+            return Err(Ending::TimeLimit);
+        }
+        if event.time > self.now {
+            self.steps_at_once = 0;
+        }
+        if self.steps >= limits.steps || self.steps_at_once >= limits.steps_at_once {
+            self.find_livelock(observer, event.id);
+            return Err(Ending::Livelock);
+        }
+        self.fire(Event(event), observer);
+        if self.violation.is_some() { Err(Ending::Violated) } else { Ok(()) }
+    }
+
+    /// Steps until the run ends. A panic in a process ends it as a violation of the property `panic`.
+    pub fn run<O: Observer<P::Message>>(&mut self, observer: &mut O) -> Ending {
+        self.run_while(observer, |_| None)
+    }
+
+    /// Steps until the run ends, and asks `invariant` after each step for a violation it sees.
+    pub fn run_while<O: Observer<P::Message>>(
+        &mut self,
+        observer: &mut O,
+        mut invariant: impl FnMut(&Self) -> Option<Violation>,
+    ) -> Ending {
+        // The world is not used after a panic but to be read and reset, and both are sound at any point.
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                if let Err(ending) = self.step(observer) {
+                    return ending;
+                }
+                if let Some(violation) = invariant(self) {
+                    self.violate(violation, observer);
+                    return Ending::Violated;
+                }
+            }
+        }));
+        match outcome {
+            Ok(ending) => ending,
+            Err(payload) => self.blame_panic(payload, observer),
+        }
+    }
+
+    /// Takes a pending event out of the world, to [`World::fire`] it before its time.
+    pub fn take(&mut self, id: EventId) -> Option<Event<P::Message>> {
+        self.queue.take(id).map(Event)
+    }
+
+    /// The ids of all pending events and when they are due, in no particular order.
+    pub fn pending(&self) -> impl Iterator<Item = (EventId, Nanos)> {
+        self.queue.iter().map(|(time, id, _)| (id, time))
+    }
+
+    /// The one transition: lets an event happen now. Time moves on to when it was due, never back.
+    #[inline]
+    pub fn fire<O: Observer<P::Message>>(&mut self, Event(mut event): Event<P::Message>, observer: &mut O) {
+        self.now = self.now.max(event.time);
+        self.steps += 1;
+        self.steps_at_once += 1;
+        if let Some(node) = event.event.handled_by()
+            && self.nodes[node.index()].disturbed
+        {
+            match self.defer_disturbed(event, node) {
+                Some(undisturbed) => event = undisturbed,
+                None => return,
+            }
+        }
+        self.digest.absorb(event.id.0 ^ self.now);
+        let Taken { id, by, event, .. } = event;
+        match event {
+            Pending::Deliver { from, to, message, corrupt } => {
+                self.deliver(Stamp { time: self.now, node: to, id, by }, from, message, corrupt, observer);
+            }
+            Pending::Timer { node, label } => {
+                self.fire_timer(Stamp { time: self.now, node, id, by }, label, observer);
+            }
+            Pending::Boot { node } => self.boot_node(Stamp { time: self.now, node, id, by }, observer),
+            Pending::Synced { node, incarnation, sync } => {
+                self.end_sync(Stamp { time: self.now, node, id, by }, incarnation, sync, observer);
+            }
+            Pending::Packet(in_flight) => self.deliver_packet(id, by, *in_flight, observer),
+            Pending::Listed { index, repeat } => self.strike_listed(id, index, repeat, observer),
+            Pending::Rated { kind, node, ordinal } => self.strike_rated(id, kind, node, ordinal, observer),
+            Pending::Heal { index } => self.heal(id, by, index, observer),
+        }
+    }
+
+    /// The time of the world, which no node sees.
+    #[inline]
+    pub const fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The seed.
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Everything about this world that is not the protocol, the seed or an override.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How many events have been fired.
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The digest of everything that has happened.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// How often each kind of fault has happened.
+    pub const fn fault_counts(&self) -> &FaultCounts {
+        &self.counts
+    }
+
+    /// The overrides, and which of them were met.
+    pub const fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// What ended the run, if it was a violation.
+    pub const fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// The process of a node that is up.
+    pub fn process(&self, node: NodeId) -> Option<&P> {
+        self.nodes.get(node.index())?.process.as_ref()
+    }
+
+    /// Which life of the node this is, from 0.
+    pub fn incarnation(&self, node: NodeId) -> u32 {
+        self.nodes[node.index()].incarnation
+    }
+
+    /// The disk of a node that ever wrote to it.
+    pub fn disk(&self, node: NodeId) -> Option<&Disk> {
+        self.nodes.get(node.index())?.own.disk.as_deref()
+    }
+
+    /// Whether the phase of faults is over.
+    #[inline(always)]
+    pub fn is_calm(&self) -> bool {
+        self.now >= self.config.faults.until
+    }
+
+    #[inline(always)]
+    fn schedule(
+        &mut self,
+        time: Nanos,
+        id: EventId,
+        by: EventId,
+        event: Pending<P::Message>,
+    ) -> crate::queue::SlotId {
+        let tie = self.tie(id);
+        self.queue.push(time, tie, id, by, event)
+    }
+
+    #[inline(always)]
+    fn tie(&mut self, id: EventId) -> u32 {
+        match self.overrides.order(id) {
+            Some(place) => place,
+            None => self.dice.tie(id),
+        }
+    }
+
+    fn violate<O: Observer<P::Message>>(&mut self, violation: Violation, observer: &mut O) {
+        let stamp = Stamp {
+            time: self.now,
+            node: self.context.node,
+            id: violation.evidence.first().copied().unwrap_or(EventId::ROOT).child(Label::new("check").code(), 0),
+            by: violation.evidence.first().copied().unwrap_or(EventId::ROOT),
+        };
+        observer.observe(
+            stamp,
+            &Record::Check {
+                property: &violation.property,
+                holds: false,
+                evidence: &violation.evidence,
+                detail: &violation.detail,
+            },
+        );
+        self.violation.get_or_insert(violation);
+    }
+
+    #[cold]
+    fn find_livelock<O: Observer<P::Message>>(&mut self, observer: &mut O, next: EventId) {
+        let limits = self.config.limits;
+        let detail = if self.steps >= limits.steps {
+            format!("{} events and no end in sight", self.steps)
+        } else {
+            format!("{} events at one instant and no end in sight", self.steps_at_once)
+        };
+        let violation =
+            Violation { property: "livelock".to_owned(), detail, evidence: vec![next], time: self.now };
+        self.violate(violation, observer);
+    }
+
+    #[cold]
+    fn find_deadlock<O: Observer<P::Message>>(&mut self, observer: &mut O) {
+        let stuck: Vec<(NodeId, String)> = (0..self.config.nodes)
+            .map(NodeId)
+            .filter_map(|node| Some((node, self.process(node)?.stuck()?)))
+            .collect();
+        let Some((first, _)) = stuck.first() else { return };
+        let evidence = vec![EventId::boot(*first, self.incarnation(*first))];
+        let detail = stuck.iter().map(|(node, who)| format!("{node}: {who}")).collect::<Vec<_>>().join("; ");
+        self.context.node = *first;
+        let violation =
+            Violation { property: "deadlock".to_owned(), detail, evidence, time: self.now };
+        self.violate(violation, observer);
+    }
+
+    #[cold]
+    fn blame_panic<O: Observer<P::Message>>(
+        &mut self,
+        payload: Box<dyn Any + Send>,
+        observer: &mut O,
+    ) -> Ending {
+        let Some(event) = self.handling.take() else { resume_unwind(payload) };
+        let words = payload
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without words".to_owned());
+        let violation = Violation {
+            property: "panic".to_owned(),
+            detail: format!("{} panicked: {words}", self.context.node),
+            evidence: vec![event],
+            time: self.now,
+        };
+        self.violate(violation, observer);
+        Ending::Violated
+    }
+}

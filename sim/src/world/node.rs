@@ -1,0 +1,317 @@
+//! One node: what it runs, what it owns, and how it lives and dies.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Clock;
+use crate::context::{Context, Own};
+use crate::disk::SyncUnderWay;
+use crate::id::{EventId, Kind, Label};
+use crate::observe::{DiskAction, Observer, Record, Stamp};
+use crate::process::Process;
+use crate::queue::{SlotId, Taken};
+use crate::stream::{ConnectionId, Endpoint, Packet};
+use crate::time::Nanos;
+
+use super::{InFlight, Pending, World};
+use crate::id::NodeId;
+
+#[derive(Clone, Debug)]
+pub(super) struct Node<P: Process> {
+    /// `None` while the node is down.
+    pub(super) process: Option<P>,
+    pub(super) incarnation: u32,
+    /// Whether the node is paused, slow, or has a failing disk: what an undisturbed node need not ask.
+    pub(super) disturbed: bool,
+    pub(super) disk_full: bool,
+    pub(super) syncs_fail: bool,
+    /// How many events were put off to the end of the pause.
+    pub(super) put_off: u32,
+    pub(super) paused_until: Nanos,
+    pub(super) lag: Nanos,
+    pub(super) clock: Clock,
+    /// Pending timers by the code of their label, sorted.
+    timers: Vec<(u64, SlotId)>,
+    pub(super) endpoints: Option<Box<BTreeMap<ConnectionId, Endpoint<P::Message>>>>,
+    pub(super) own: Own,
+}
+
+impl<P: Process> Node<P> {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            process: None,
+            incarnation: 0,
+            disturbed: false,
+            disk_full: false,
+            syncs_fail: false,
+            put_off: 0,
+            paused_until: 0,
+            lag: 0,
+            clock,
+            timers: Vec::new(),
+            endpoints: None,
+            own: Own::default(),
+        }
+    }
+
+    /// Remembers a timer and returns the pending one of the same name, if there is one.
+    #[inline(always)]
+    pub(super) fn insert_timer(&mut self, code: u64, slot: SlotId) -> Option<SlotId> {
+        let place = self.timers.partition_point(|(timer, _)| *timer < code);
+        match self.timers.get_mut(place) {
+            Some((timer, pending)) if *timer == code => Some(std::mem::replace(pending, slot)),
+            _ => {
+                self.timers.insert(place, (code, slot));
+                None
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn remove_timer(&mut self, code: u64) -> Option<SlotId> {
+        let place = self.timers.partition_point(|(timer, _)| *timer < code);
+        match self.timers.get(place) {
+            Some((timer, _)) if *timer == code => Some(self.timers.remove(place).1),
+            _ => None,
+        }
+    }
+
+    pub(super) fn refresh_disturbed(&mut self, now: Nanos) {
+        if self.paused_until <= now {
+            self.paused_until = 0;
+            self.put_off = 0;
+        }
+        self.disturbed = self.paused_until > 0 || self.lag > 0;
+    }
+
+    pub(super) fn replace_timer(&mut self, code: u64, slot: SlotId) {
+        if let Ok(place) = self.timers.binary_search_by_key(&code, |(timer, _)| *timer) {
+            self.timers[place].1 = slot;
+        }
+    }
+}
+
+impl<P: Process> World<P> {
+    /// Runs one of a node's handlers and applies what it asked for; crashes the node in the middle if the dice
+    /// or an override say so.
+    #[inline(always)]
+    pub(super) fn handle<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        observer: &mut O,
+        handler: impl FnOnce(&mut P, &mut Context<P::Message>),
+    ) {
+        let node = &mut self.nodes[stamp.node.index()];
+        let process = node.process.as_mut().expect("a handler runs only while its node is up");
+        let ctx = &mut self.context;
+        ctx.node = stamp.node;
+        ctx.incarnation = node.incarnation;
+        ctx.event = stamp.id;
+        ctx.by = stamp.id;
+        ctx.base = stamp.id;
+        ctx.now = stamp.time;
+        ctx.clock = node.clock;
+        ctx.event_dice = self.dice.of(stamp.id);
+        ctx.draws = 0;
+        ctx.likes.clear();
+        ctx.own = std::mem::take(&mut node.own);
+        self.handling = Some(stamp.id);
+        handler(process, ctx);
+        self.handling = None;
+        node.own = std::mem::take(&mut ctx.own);
+
+        let mut effects = std::mem::take(&mut self.context.effects);
+        let crash_after = self.crash_after(stamp, effects.len());
+        if let Some(count) = crash_after {
+            effects.truncate(count as usize);
+        }
+        for recorded in effects.drain(..) {
+            self.apply(stamp.node, recorded, observer);
+        }
+        self.context.effects = effects;
+        if let Some(count) = crash_after {
+            self.counts.crashes_in_handler += 1;
+            let id = stamp.id.child(Kind::Crash as u64, 0);
+            self.crash(Stamp { id, by: stamp.id, ..stamp }, Some(count), observer);
+            let down = self.config.faults.rates.downtime.sample(
+                self.dice.of(id).bits(crate::dice::Purpose::DOWNTIME),
+            );
+            self.schedule_restart(stamp.node, id, down);
+        }
+    }
+
+    pub(super) fn boot_node<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
+        let node = &mut self.nodes[stamp.node.index()];
+        debug_assert!(node.process.is_none(), "a node that is up does not boot");
+        let incarnation = node.incarnation;
+        if incarnation > 0 {
+            self.counts.restarts += 1;
+        }
+        observer.observe(stamp, &Record::Boot { incarnation });
+        self.context.node = stamp.node;
+        self.handling = Some(stamp.id);
+        let process = (self.boot)(stamp.node);
+        self.handling = None;
+        self.nodes[stamp.node.index()].process = Some(process);
+        self.handle(stamp, observer, |process, ctx| process.on_start(ctx));
+    }
+
+    #[inline(always)]
+    pub(super) fn fire_timer<O: Observer<P::Message>>(&mut self, stamp: Stamp, label: Label, observer: &mut O) {
+        let pending = self.nodes[stamp.node.index()].remove_timer(label.code());
+        debug_assert!(pending.is_some(), "a timer that fires was pending");
+        observer.observe(stamp, &Record::Fire { label });
+        self.handle(stamp, observer, |process, ctx| process.on_timer(ctx, label));
+    }
+
+    pub(super) fn end_sync<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        incarnation: u32,
+        sync: SyncUnderWay,
+        observer: &mut O,
+    ) {
+        let node = &mut self.nodes[stamp.node.index()];
+        if node.process.is_none() || node.incarnation != incarnation {
+            return;
+        }
+        let rate = self.config.faults.rates.sync_fails;
+        let calm = self.now >= self.config.faults.until;
+        let fails = !calm
+            && (node.syncs_fail
+                || self.swarm.allows(super::strike::Swarm::DISK)
+                    && self.dice.of(sync.asked).chance(crate::dice::Purpose::SYNC_FAILS, rate));
+        let result = match self.overrides.sync(sync.asked) {
+            Some(result) => result,
+            None if fails => Err(crate::disk::SyncError::Device),
+            None => Ok(()),
+        };
+        if result.is_ok() {
+            node.own.disk.get_or_insert_default().sync_to(sync.mark);
+        } else {
+            self.counts.syncs_failed += 1;
+        }
+        self.digest.absorb(u64::from(result.is_ok()));
+        observer.observe(stamp, &Record::Disk { label: sync.label, action: DiskAction::Synced(result) });
+        self.handle(stamp, observer, |process, ctx| process.on_sync(ctx, sync.label, result));
+    }
+
+    /// Stops a node. What its disk keeps of what was not synced is thrown by the dice of the crash.
+    pub(super) fn crash<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        after: Option<u32>,
+        observer: &mut O,
+    ) {
+        let keep = self.overrides.keep(stamp.id);
+        let lost = self.nodes[stamp.node.index()].own.disk.as_mut().map(|disk| match keep {
+            Some(true) => {
+                disk.crash_soft();
+                (0, false)
+            }
+            Some(false) => (disk.crash_bare(), false),
+            None => disk.crash(self.dice.of(stamp.id)),
+        });
+        self.stop(stamp, after, observer);
+        if let Some((changes, torn)) = lost.filter(|(changes, _)| *changes > 0) {
+            self.counts.changes_lost += u64::from(changes);
+            self.digest.absorb(u64::from(changes));
+            let action = DiskAction::Lost { changes, torn };
+            let id = stamp.id.child(Kind::Write as u64, 0);
+            observer.observe(Stamp { id, by: stamp.id, ..stamp }, &Record::Disk { label: Label::new("disk"), action });
+        }
+    }
+
+    /// Stops a node whose disk keeps everything.
+    pub(super) fn kill<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
+        if let Some(disk) = &mut self.nodes[stamp.node.index()].own.disk {
+            disk.crash_soft();
+        }
+        self.stop(stamp, None, observer);
+    }
+
+    fn stop<O: Observer<P::Message>>(&mut self, stamp: Stamp, after: Option<u32>, observer: &mut O) {
+        let node = &mut self.nodes[stamp.node.index()];
+        let incarnation = node.incarnation;
+        debug_assert!(node.process.is_some(), "only a node that is up crashes");
+        node.process = None;
+        node.incarnation += 1;
+        node.paused_until = 0;
+        node.own.operations = 0;
+        node.own.anchors = None;
+        node.refresh_disturbed(stamp.time);
+        for (_, slot) in std::mem::take(&mut node.timers) {
+            self.queue.cancel(slot);
+        }
+        let endpoints = node.endpoints.take();
+        self.counts.crashes += 1;
+        self.digest.absorb(stamp.id.0);
+        observer.observe(stamp, &Record::Crash { incarnation, after });
+        for (connection, endpoint) in endpoints.into_iter().flat_map(|endpoints| *endpoints) {
+            let in_flight =
+                InFlight { from: stamp.node, to: endpoint.peer, connection, packet: Packet::Break };
+            self.send_break(stamp.id, in_flight);
+        }
+    }
+
+    pub(super) fn schedule_restart(&mut self, node: NodeId, crash: EventId, down: Nanos) {
+        let calm = self.config.faults.until;
+        let mut at = self.now.saturating_add(down);
+        if self.now < calm {
+            at = at.min(calm);
+        }
+        let id = EventId::boot(node, self.nodes[node.index()].incarnation);
+        self.schedule(at, id, crash, Pending::Boot { node });
+    }
+
+    /// After how many of its effects the node crashes while it handles this event.
+    #[inline(always)]
+    fn crash_after(&mut self, stamp: Stamp, effects: usize) -> Option<u32> {
+        if let Some(fixed) = self.overrides.crash(stamp.id) {
+            return fixed.map(|after| after.min(effects as u32));
+        }
+        let rates = &self.config.faults.rates;
+        if rates.crash_in_handler.is_zero() {
+            return None;
+        }
+        let dice = self.dice.of(stamp.id);
+        let crashes = self.now < self.config.faults.until
+            && self.swarm.allows(super::strike::Swarm::CRASH_IN_HANDLER)
+            && dice.chance(crate::dice::Purpose::CRASH, rates.crash_in_handler)
+            && rates.crash_nodes.as_ref().is_none_or(|nodes| nodes.contains(&stamp.node));
+        crashes.then(|| dice.below(crate::dice::Purpose::CRASH_AT, effects as u64 + 1) as u32)
+    }
+
+    /// Puts off an event of a node that is paused or slow; gives it back if it is to be handled now.
+    #[cold]
+    pub(super) fn defer_disturbed(
+        &mut self,
+        event: Taken<Pending<P::Message>>,
+        at: NodeId,
+    ) -> Option<Taken<Pending<P::Message>>> {
+        let node = &mut self.nodes[at.index()];
+        if node.process.is_none() {
+            return Some(event);
+        }
+        let time = if node.paused_until > self.now {
+            // In the order they came: each a nanosecond after the one before.
+            node.put_off += 1;
+            node.paused_until + Nanos::from(node.put_off)
+        } else if node.lag > 0 && !event.deferred {
+            self.now + node.lag
+        } else {
+            node.refresh_disturbed(self.now);
+            return Some(event);
+        };
+        self.steps -= 1;
+        let code = match &event.event {
+            Pending::Timer { label, .. } => Some(label.code()),
+            _ => None,
+        };
+        let tie = self.tie(event.id);
+        let slot = self.queue.defer(time, tie, event);
+        if let Some(code) = code {
+            self.nodes[at.index()].replace_timer(code, slot);
+        }
+        None
+    }
+}

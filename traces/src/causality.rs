@@ -1,0 +1,222 @@
+//! What could have led to what: the happens-before order of a trace (Lamport, "Time, clocks, and the ordering
+//! of events in a distributed system", 1978), as a graph.
+//!
+//! A vertex is an event line. There are two kinds of edges, and the difference between two kinds of lines is
+//! what makes futures small:
+//!
+//! - A *handler* line is something the node does or undergoes: `boot`, `crash`, `recv`, `drop`, `fire`, `fault`;
+//!   of a disk `synced`, `failed` and `lost`; of a stream `open`, `accept`, `broken` and what else arrives. It comes
+//!   after the node's previous handler line ([`Edge::Order`]) and after its cause ([`Edge::Cause`]).
+//! - An *effect* line is something a handler asked for: `send`, `timer`, `invoke`, `return`, `note` and the rest.
+//!   It comes after its cause only. Nothing on its own node waits for it, so when the fate of one message is
+//!   changed, the future of that change is the message, its deliveries, and what follows on the nodes they
+//!   reach: not the rest of the handler that sent it.
+//!
+//! Deliberately absent: vector clocks (reachability answers the same questions), and transitive reduction.
+
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+use serde::Deserialize;
+use sim::EventId;
+
+use crate::reader::{Event, Kind, Trace};
+
+/// Why one event comes after another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Edge {
+    /// It was caused by it.
+    Cause,
+    /// It is the next thing that happened to the same node.
+    Order,
+}
+
+/// The graph of a trace. Vertices are places in [`Trace::events`], and vertex `i` has index `i`.
+#[derive(Debug)]
+pub struct Causality<'t> {
+    trace: &'t Trace,
+    graph: DiGraph<usize, Edge>,
+    unknown_causes: usize,
+}
+
+impl<'t> Causality<'t> {
+    /// Builds the graph: two edges at most for each event.
+    ///
+    /// Where a program repeats an id, a cause is the latest event of that id before its effect. A cause that
+    /// stands only behind its effect, which no sound run has, gets its edge all the same:
+    /// [`Causality::is_acyclic`] then tells.
+    pub fn of(trace: &'t Trace) -> Self {
+        let mut graph = DiGraph::with_capacity(trace.len(), 2 * trace.len());
+        for index in 0..trace.len() {
+            graph.add_node(index);
+        }
+        let Edges { edges, unknown_causes } = edges_of(trace);
+        for (from, to, edge) in edges {
+            graph.add_edge(vertex(from), vertex(to), edge);
+        }
+        Self { trace, graph, unknown_causes }
+    }
+
+    /// The trace.
+    pub const fn trace(&self) -> &'t Trace {
+        self.trace
+    }
+
+    /// The graph itself, for the algorithms of `petgraph`.
+    pub const fn graph(&self) -> &DiGraph<usize, Edge> {
+        &self.graph
+    }
+
+    /// How many events name a cause that the trace does not have: 0 in a sound trace.
+    pub const fn unknown_causes(&self) -> usize {
+        self.unknown_causes
+    }
+
+    /// Everything that this event could have influenced, itself included, in order. Empty if there is no such
+    /// event.
+    pub fn future(&self, of: EventId) -> Vec<usize> {
+        self.cone(self.places(of), Direction::Outgoing)
+    }
+
+    /// Everything that could have influenced this event, itself included, in order. Empty if there is no such
+    /// event.
+    pub fn past(&self, of: EventId) -> Vec<usize> {
+        self.cone(self.places(of), Direction::Incoming)
+    }
+
+    /// The future of several events at once, given by their places.
+    pub fn future_of_all(&self, places: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        self.cone(places, Direction::Outgoing)
+    }
+
+    /// The past of several events at once, given by their places.
+    pub fn past_of_all(&self, places: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        self.cone(places, Direction::Incoming)
+    }
+
+    /// The chain of causes upward: the event, what caused it, what caused that, up to what began outside the
+    /// world. Empty if there is no such event.
+    pub fn causes(&self, of: EventId) -> Vec<usize> {
+        let mut chain = Vec::new();
+        let mut next = self.places(of).last();
+        // The bound ends the walk in a trace whose causes go round in a circle.
+        while let Some(place) = next.filter(|_| chain.len() < self.graph.node_count()) {
+            chain.push(place);
+            next = self.cause(place);
+        }
+        chain
+    }
+
+    /// The cause of the event at a place, if the trace has it.
+    pub fn cause(&self, place: usize) -> Option<usize> {
+        let mut edges = self.graph.edges_directed(vertex(place), Direction::Incoming);
+        edges.find(|edge| *edge.weight() == Edge::Cause).map(|edge| edge.source().index())
+    }
+
+    /// Whether no event could have influenced itself. False only for a broken trace.
+    pub fn is_acyclic(&self) -> bool {
+        // Not `is_cyclic_directed`: that recurses, and a long trace would overflow the stack.
+        petgraph::algo::toposort(&self.graph, None).is_ok()
+    }
+
+    fn places(&self, id: EventId) -> impl Iterator<Item = usize> {
+        self.trace.find(id).map(|event| event.index)
+    }
+
+    fn cone(&self, from: impl IntoIterator<Item = usize>, direction: Direction) -> Vec<usize> {
+        let mut reached = vec![false; self.graph.node_count()];
+        let mut open: Vec<_> = from.into_iter().filter(|place| *place < reached.len()).collect();
+        for place in &open {
+            reached[*place] = true;
+        }
+        while let Some(place) = open.pop() {
+            for next in self.graph.neighbors_directed(vertex(place), direction) {
+                if !std::mem::replace(&mut reached[next.index()], true) {
+                    open.push(next.index());
+                }
+            }
+        }
+        reached.iter().enumerate().filter_map(|(place, reached)| reached.then_some(place)).collect()
+    }
+}
+
+fn vertex(place: usize) -> NodeIndex {
+    NodeIndex::new(place)
+}
+
+/// The edges of a trace's graph.
+pub(crate) struct Edges {
+    /// From, to, and why; places in the trace.
+    pub(crate) edges: Vec<(usize, usize, Edge)>,
+    pub(crate) unknown_causes: usize,
+}
+
+pub(crate) fn edges_of(trace: &Trace) -> Edges {
+    let mut edges = Vec::with_capacity(2 * trace.len());
+    let mut unknown_causes = 0;
+    for (event, cause) in causes_of_all(trace) {
+        match cause {
+            Some(cause) => edges.push((cause, event, Edge::Cause)),
+            None => unknown_causes += 1,
+        }
+    }
+    let mut last: Vec<Option<usize>> = vec![None; trace.header().nodes.len()];
+    for event in trace.events().filter(is_handler) {
+        if let Some(before) = last[event.node].replace(event.index) {
+            edges.push((before, event.index, Edge::Order));
+        }
+    }
+    Edges { edges, unknown_causes }
+}
+
+/// Every event that is not caused from outside, with the place of its cause: the two lists, ordered by id,
+/// are walked side by side.
+fn causes_of_all(trace: &Trace) -> Vec<(usize, Option<usize>)> {
+    let by_id = trace.by_id();
+    let mut wanted: Vec<_> =
+        trace.events().filter(|event| event.by != EventId::ROOT).map(|event| (event.by, event.index)).collect();
+    wanted.sort_unstable();
+    let mut found = Vec::with_capacity(wanted.len());
+    let mut from = 0;
+    for (cause, event) in wanted {
+        while by_id.get(from).is_some_and(|(id, _)| *id < cause) {
+            from += 1;
+        }
+        let mut place = by_id.get(from).filter(|(id, _)| *id == cause).map(|(_, place)| *place);
+        // Among several of one id, the latest before the event. `from` may move on: the events that are still to
+        // come with this cause stand later.
+        while let Some(&(id, next)) = by_id.get(from + 1) {
+            if id != cause || next >= event {
+                break;
+            }
+            place = Some(next);
+            from += 1;
+        }
+        found.push((event, place));
+    }
+    found.sort_unstable();
+    found
+}
+
+/// Whether the line is something a node does or undergoes, in contrast to something a handler asked for.
+pub(crate) fn is_handler(event: &Event<'_>) -> bool {
+    match event.kind {
+        Kind::Boot | Kind::Crash | Kind::Recv | Kind::Drop | Kind::Fire | Kind::Fault => true,
+        Kind::Disk => matches!(word_of(event, "action").as_deref(), Some("synced" | "failed" | "lost")),
+        // What a node asks of a stream is an effect; everything else came from the peer or the network.
+        Kind::Stream => !matches!(word_of(event, "name").as_deref(), Some("connect" | "close")),
+        _ => false,
+    }
+}
+
+/// The text of the field `name` or `action`, without the number of a label.
+fn word_of(event: &Event<'_>, key: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Words {
+        name: Option<String>,
+        action: Option<String>,
+    }
+    let Words { name, action } = event.parse().ok()?;
+    let text = if key == "name" { name } else { action }?;
+    Some(text.split('/').next().unwrap_or_default().to_owned())
+}

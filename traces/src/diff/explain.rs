@@ -1,0 +1,246 @@
+//! Whether every difference has a cause.
+//!
+//! Two runs with the same seed that differ in one decision may differ only in the causal future of that
+//! decision. A difference anywhere else was made by something that the trace does not show: state that nodes
+//! share in secret, a clock of the machine, the order of a hash map.
+//!
+//! An event that is missing has a future too: a timer that fires only because no reply came follows from the
+//! reply's absence. So both traces are laid over each other, with one vertex for corresponding events, and a
+//! handler line that is missing, changed or moved in one trace precedes, besides what it precedes in its own,
+//! what the node does in the other trace from that time on.
+//!
+//! This errs on one side only: it may call a difference explained that is not, never the reverse.
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde::Serialize;
+
+use super::align::{Aligned, Relation};
+use super::{Decision, Headers, Line, Sides, decided};
+use crate::causality::{edges_of, is_handler};
+use crate::reader::{Event, Kind, Trace};
+
+/// How many decisions are listed.
+const LISTED: usize = 20;
+
+/// By what right two runs may differ.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// Seed, configuration and overrides are the same: by none, unless the program was changed.
+    SameInputs,
+    /// Only overrides differ: what follows from a decision that differs.
+    Overrides,
+    /// The seed or the configuration differs, and with it any decision: the question makes no sense.
+    OtherInputs,
+}
+
+/// Which differences have a cause.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Explanation {
+    /// By what right the runs may differ.
+    pub basis: Basis,
+    /// How many decisions differ that do not follow from one another.
+    pub roots: u64,
+    /// The first 20 of them.
+    pub decisions: Vec<Decision>,
+    /// How many events differ; judgements and kinds this version does not know are not counted.
+    pub differences: u64,
+    /// How many of them follow from no decision that differs. Always 0 with [`Basis::OtherInputs`].
+    pub unexplained: u64,
+    /// The first of them, on the side where it is; both if it is in both.
+    pub first_unexplained: Sides<Option<Line>>,
+}
+
+/// Whether a line tells what the world decided, and not what a program did.
+pub(crate) fn is_decision(event: &Event<'_>) -> bool {
+    match event.kind {
+        // A restart is told by its boot alone.
+        Kind::Pick | Kind::Fault | Kind::Crash | Kind::Boot => true,
+        Kind::Disk => is_handler(event),
+        _ => false,
+    }
+}
+
+/// An event of the two traces laid over each other.
+#[derive(Clone, Copy)]
+struct Pair<'t> {
+    x: Option<Event<'t>>,
+    y: Option<Event<'t>>,
+}
+
+impl Pair<'_> {
+    fn relation(&self) -> Option<Relation> {
+        Some(Relation::of(self.x.as_ref()?, self.y.as_ref()?))
+    }
+
+    fn differs(&self) -> bool {
+        self.relation() != Some(Relation::Same)
+    }
+
+    fn either(&self) -> Event<'_> {
+        self.x.or(self.y).expect("a pair has a side")
+    }
+
+    /// When it happened first.
+    fn time(&self) -> u64 {
+        self.x.iter().chain(&self.y).map(|event| event.t).min().unwrap_or(0)
+    }
+}
+
+/// Two traces laid over each other. The vertices of the first come first; those events of the second that
+/// correspond to none follow at their place behind.
+struct Overlay<'t> {
+    a: &'t Trace,
+    b: &'t Trace,
+    aligned: &'t Aligned,
+    graph: DiGraph<(), ()>,
+}
+
+impl<'t> Overlay<'t> {
+    fn of(a: &'t Trace, b: &'t Trace, aligned: &'t Aligned) -> Self {
+        let graph = DiGraph::with_capacity(a.len() + b.len(), 2 * (a.len() + b.len()));
+        let mut overlay = Self { a, b, aligned, graph };
+        for _ in 0..a.len() + b.len() {
+            overlay.graph.add_node(());
+        }
+        for (from, to, _) in edges_of(a).edges {
+            overlay.graph.add_edge(NodeIndex::new(from), NodeIndex::new(to), ());
+        }
+        for (from, to, _) in edges_of(b).edges {
+            let (from, to) = (overlay.vertex_of_b(from), overlay.vertex_of_b(to));
+            overlay.graph.add_edge(from, to, ());
+        }
+        let (handlers_a, handlers_b) = (Handlers::of(a), Handlers::of(b));
+        overlay.add_absences(a, &handlers_b, true);
+        overlay.add_absences(b, &handlers_a, false);
+        overlay
+    }
+
+    fn vertex_of_b(&self, place: usize) -> NodeIndex {
+        NodeIndex::new(self.aligned.of_b[place].unwrap_or(self.a.len() + place))
+    }
+
+    fn vertex(&self, place: usize, of_a: bool) -> NodeIndex {
+        if of_a { NodeIndex::new(place) } else { self.vertex_of_b(place) }
+    }
+
+    fn pair(&self, vertex: usize) -> Option<Pair<'t>> {
+        match vertex.checked_sub(self.a.len()) {
+            None => {
+                let y = self.aligned.of_a[vertex].map(|place| self.b.event(place));
+                Some(Pair { x: Some(self.a.event(vertex)), y })
+            }
+            Some(place) if self.aligned.of_b[place].is_none() => {
+                Some(Pair { x: None, y: Some(self.b.event(place)) })
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// From every handler line of `trace` that differs to what its node does in the other trace from then on.
+    fn add_absences(&mut self, trace: &'t Trace, others: &Handlers<'t>, of_a: bool) {
+        for event in trace.events().filter(is_handler) {
+            let from = self.vertex(event.index, of_a);
+            let differs = self.pair(from.index()).is_some_and(|pair| pair.differs());
+            if differs && let Some(place) = others.first_since(event.node_name, event.t) {
+                let to = self.vertex(place, !of_a);
+                self.graph.add_edge(from, to, ());
+            }
+        }
+    }
+}
+
+/// The handler lines of each node, in order.
+struct Handlers<'t>(std::collections::BTreeMap<&'t str, Vec<(u64, usize)>>);
+
+impl<'t> Handlers<'t> {
+    fn of(trace: &'t Trace) -> Self {
+        let mut handlers = std::collections::BTreeMap::<_, Vec<_>>::new();
+        for event in trace.events().filter(is_handler) {
+            handlers.entry(event.node_name).or_default().push((event.t, event.index));
+        }
+        Self(handlers)
+    }
+
+    /// The place of the first one at `time` or later.
+    fn first_since(&self, node: &str, time: u64) -> Option<usize> {
+        let all = self.0.get(node)?;
+        all.get(all.partition_point(|(t, _)| *t < time)).map(|(_, place)| *place)
+    }
+}
+
+impl Explanation {
+    pub(crate) fn of(a: &Trace, b: &Trace, aligned: &Aligned, headers: &Headers) -> Self {
+        let basis = if headers.same() {
+            Basis::SameInputs
+        } else if headers.only_overrides() {
+            Basis::Overrides
+        } else {
+            Basis::OtherInputs
+        };
+        let overlay = Overlay::of(a, b, aligned);
+        let mut differing: Vec<_> = (0..a.len() + b.len())
+            .filter_map(|vertex| Some((vertex, overlay.pair(vertex)?)))
+            .filter(|(_, pair)| pair.differs() && counts(&pair.either()))
+            .collect();
+        differing.sort_by_key(|(_, pair)| pair.time());
+        let mut reached = Reached(vec![false; a.len() + b.len()]);
+        let mut explanation = Self {
+            basis,
+            roots: 0,
+            decisions: Vec::new(),
+            differences: differing.len() as u64,
+            unexplained: 0,
+            first_unexplained: Sides::default(),
+        };
+        // In the order of time, so that a decision that follows from another is reached before its turn.
+        for (vertex, pair) in &differing {
+            if reached.0[*vertex] {
+                continue;
+            }
+            if let Some(decision) = decided(a, b, pair.x, pair.y) {
+                explanation.roots += 1;
+                if explanation.decisions.len() < LISTED {
+                    explanation.decisions.push(decision);
+                }
+                reached.follow(&overlay.graph, *vertex);
+            }
+        }
+        let without_cause = |vertex: usize| match basis {
+            Basis::SameInputs => true,
+            Basis::Overrides => !reached.0[vertex],
+            Basis::OtherInputs => false,
+        };
+        let mut unexplained = differing.iter().filter(|(vertex, _)| without_cause(*vertex));
+        if let Some((_, first)) = unexplained.next() {
+            explanation.unexplained = 1 + unexplained.count() as u64;
+            explanation.first_unexplained = Sides {
+                a: first.x.map(|event| Line::of(a, event.index)),
+                b: first.y.map(|event| Line::of(b, event.index)),
+            };
+        }
+        explanation
+    }
+}
+
+/// Judgements look at the whole world and have no place in it; of unknown kinds nothing is known.
+fn counts(event: &Event<'_>) -> bool {
+    !matches!(event.kind, Kind::Check | Kind::Opaque)
+}
+
+/// Which vertices are in the future of one that was followed.
+struct Reached(Vec<bool>);
+
+impl Reached {
+    fn follow(&mut self, graph: &DiGraph<(), ()>, from: usize) {
+        self.0[from] = true;
+        let mut open = vec![from];
+        while let Some(vertex) = open.pop() {
+            for next in graph.neighbors(NodeIndex::new(vertex)) {
+                if !std::mem::replace(&mut self.0[next.index()], true) {
+                    open.push(next.index());
+                }
+            }
+        }
+    }
+}

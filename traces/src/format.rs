@@ -1,0 +1,277 @@
+//! How one line is written: the keys, their order, and how numbers, names and bytes become text.
+//!
+//! One event has one spelling. Keys come in a fixed order and nothing is optional that could be written
+//! either way, so that two runs can be compared as bytes. An event line is
+//!
+//! ```text
+//! {"t":1500,"node":"server","kind":"recv","id":"00c0…","by":"77ab…","from":"client-1","name":"get","payload":…}
+//! ```
+//!
+//! | kind | keys after `by`, in this order |
+//! |---|---|
+//! | `boot` | `incarnation` |
+//! | `crash` | `incarnation`, `after` if it fell in the middle of a handler |
+//! | `send` | `to`, `name`, `connection` if it travels on one, `fate`: the delays of its deliveries, `payload` |
+//! | `recv` | `from`, `name`, `connection` if it came on one, `payload` |
+//! | `drop` | `from`, `name`, `reason`: `down`, `partition`, `corrupt`, `queue-full` or `closed` |
+//! | `timer` | `name`, `delay` |
+//! | `fire`, `fault` | `name` |
+//! | `invoke` | `payload` |
+//! | `return` | `of`, `status`: `ok`, `fail` or `unknown`, `payload` |
+//! | `pick` | `name`, `value` |
+//! | `check` | `property`, `verdict`: `holds` or `violated`, `evidence`: ids, `detail` |
+//! | `stream` | `name`, `peer`, `connection` |
+//! | `disk` | `name`, `action`: `write` or `append` (then `payload`), `remove`, `full`, `sync`, `synced`, `failed` (then `error`: `device`), `lost` (then `changes`, `torn`) |
+//! | `task` | `name`, `action`: `spawn` or `end` |
+//! | `note` | `payload` |
+//!
+//! Times, delays and small counts are JSON integers. What may exceed 2^53 (ids, digests, seeds, the value of
+//! a pick) is a string of hexadecimal digits, because common tools read JSON numbers as doubles. Bytes that a
+//! disk was given are a string as they are if they are printable UTF-8, and otherwise `hex:` and two digits a
+//! byte; a text that itself begins with `hex:` is written in hexadecimal too, so that nothing reads two ways.
+//!
+//! Deliberately absent from an event line: a sequence number and a running hash (each would make every later
+//! line differ after one insertion), the wall clock, paths, floats.
+
+use sim::{EventId, Label, Nanos};
+
+/// The name in the header line by which a trace is recognised.
+pub const FORMAT: &str = "snowglobe-trace";
+
+/// The version of the format that this crate writes and reads.
+pub const VERSION: u64 = 1;
+
+/// A checkpoint line follows every this many lines, counted from the top of the file with header and
+/// checkpoints.
+pub const CHECKPOINT_EVERY: u64 = 1_000;
+
+/// What precedes the digits in bytes that are not written as text.
+pub const HEX_PREFIX: &str = "hex:";
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Two digits for each byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// Begins an event line: everything up to the id of the cause, without the closing brace.
+#[inline]
+pub(crate) fn open(out: &mut Vec<u8>, time: Nanos, node: &[u8], kind: &str, id: EventId, by: EventId) {
+    // One reservation for everything but the node's name, whose length is not bounded.
+    out.reserve(128 + node.len());
+    out.extend_from_slice(b"{\"t\":");
+    integer(out, time);
+    out.extend_from_slice(b",\"node\":");
+    out.extend_from_slice(node);
+    out.extend_from_slice(b",\"kind\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"id\":");
+    hex(out, id.0);
+    out.extend_from_slice(b",\"by\":");
+    hex(out, by.0);
+}
+
+/// Ends a line.
+#[inline]
+pub(crate) fn close(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"}\n");
+}
+
+/// A comma, a key and a colon. The key is one of ours and needs no escaping.
+#[inline]
+pub(crate) fn key(out: &mut Vec<u8>, key: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// A JSON integer.
+#[inline]
+pub(crate) fn integer(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// 16 digits in quotes.
+#[inline]
+pub(crate) fn hex(out: &mut Vec<u8>, value: u64) {
+    let mut quoted = [b'"'; 18];
+    let (pairs, _) = quoted[1..17].as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(value.to_be_bytes()) {
+        *pair = PAIRS[byte as usize];
+    }
+    out.extend_from_slice(&quoted);
+}
+
+/// The 16 digits of `value` as text.
+pub(crate) fn hex_text(value: u64) -> String {
+    format!("{value:016x}")
+}
+
+/// A label as a JSON string: `"resend"` or `"resend/7"`.
+#[inline]
+pub(crate) fn label(out: &mut Vec<u8>, label: Label) {
+    out.push(b'"');
+    escaped(out, label.word);
+    if label.key != 0 {
+        out.push(b'/');
+        integer(out, label.key);
+    }
+    out.push(b'"');
+}
+
+/// A JSON string.
+#[inline]
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    escaped(out, text);
+    out.push(b'"');
+}
+
+/// The inside of a JSON string, escaped as `serde_json` does it, so that a program that reads a line and
+/// writes it again leaves it as it was.
+#[inline]
+fn escaped(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        escape_slowly(out, text);
+    }
+}
+
+#[cold]
+fn escape_slowly(out: &mut Vec<u8>, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0..0x20 => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&PAIRS[byte as usize]);
+            }
+            _ => out.push(byte),
+        }
+    }
+}
+
+/// Bytes given to a disk, as a JSON string: see the module's comment.
+pub(crate) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if printable(text) && !text.starts_with(HEX_PREFIX) => string(out, text),
+        _ => {
+            out.reserve(HEX_PREFIX.len() + 2 * bytes.len() + 2);
+            out.push(b'"');
+            out.extend_from_slice(HEX_PREFIX.as_bytes());
+            for byte in bytes {
+                out.extend_from_slice(&PAIRS[*byte as usize]);
+            }
+            out.push(b'"');
+        }
+    }
+}
+
+/// Lines of text are printable, too: log files are the usual content of a simulated disk.
+fn printable(text: &str) -> bool {
+    text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t')
+}
+
+/// The bytes that `text`, the payload of a `disk` line, stands for; `None` if it has the prefix but not an
+/// even number of hexadecimal digits after it.
+pub fn disk_bytes(text: &str) -> Option<Vec<u8>> {
+    let Some(digits) = text.strip_prefix(HEX_PREFIX) else { return Some(text.as_bytes().to_vec()) };
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+/// The value of one lower-case hexadecimal digit.
+#[inline]
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Reads 16 lower-case hexadecimal digits.
+#[inline]
+pub(crate) fn parse_hex(digits: &[u8; 16]) -> Option<u64> {
+    let mut value = 0;
+    for byte in digits {
+        value = value << 4 | u64::from(digit(*byte)?);
+    }
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn an_event_line_begins_with_time_node_kind_id_and_cause() {
+        let line = written(|out| {
+            open(out, 1_500, b"\"server\"", "fire", EventId(0xabc), EventId::ROOT);
+            key(out, "name");
+            label(out, Label::keyed("resend", 7));
+            close(out);
+        });
+        assert_eq!(
+            line,
+            "{\"t\":1500,\"node\":\"server\",\"kind\":\"fire\",\"id\":\"0000000000000abc\",\
+             \"by\":\"0000000000000000\",\"name\":\"resend/7\"}\n"
+        );
+    }
+
+    #[test]
+    fn printable_bytes_stay_text_and_others_become_digits() {
+        assert_eq!(written(|out| bytes(out, b"put x\n")), "\"put x\\n\"");
+        assert_eq!(written(|out| bytes(out, "größer".as_bytes())), "\"größer\"");
+        assert_eq!(written(|out| bytes(out, &[0, 255])), "\"hex:00ff\"");
+        assert_eq!(written(|out| bytes(out, b"hex:")), "\"hex:6865783a\"");
+        assert_eq!(written(|out| bytes(out, b"")), "\"\"");
+        assert_eq!(disk_bytes("hex:0"), None);
+        assert_eq!(disk_bytes("hex:zz"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn strings_are_escaped_as_serde_json_escapes_them(text in "\\PC*|[\\x00-\\x7f]*") {
+            prop_assert_eq!(written(|out| string(out, &text)), serde_json::to_string(&text).unwrap());
+        }
+
+        #[test]
+        fn bytes_of_a_disk_come_back(content in prop::collection::vec(any::<u8>(), 0..40)) {
+            let json = written(|out| bytes(out, &content));
+            let text: String = serde_json::from_str(&json).unwrap();
+            prop_assert_eq!(disk_bytes(&text), Some(content));
+        }
+
+        #[test]
+        fn hexadecimal_comes_back(value: u64) {
+            let text = written(|out| hex(out, value));
+            prop_assert_eq!(&text, &format!("\"{}\"", hex_text(value)));
+            prop_assert_eq!(parse_hex(text.as_bytes()[1..17].try_into().unwrap()), Some(value));
+        }
+    }
+}
