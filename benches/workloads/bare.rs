@@ -9,7 +9,7 @@
 //! and any way to replay, explore or change a run. It is meant to be as fast as safe, plain code gets: whoever
 //! makes it faster without adding to this list makes the comparison better.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::hint::black_box;
 
@@ -50,7 +50,7 @@ pub(crate) fn ring(nodes: u32, events: u64, seed: u64) -> u64 {
     let handled = bare.run(events);
     assert_eq!(handled, events);
     assert_eq!(bare.work(), events);
-    assert_eq!(bare.core.pending.len(), nodes as usize, "no token is lost");
+    assert_eq!(bare.core.pending.heap.len(), nodes as usize, "no token is lost");
     handled
 }
 
@@ -261,7 +261,7 @@ impl<M: Copy> Bare<M> {
         }
         let mut handled = 0;
         while handled < limit
-            && let Some(Pending { at, node: id, event, .. }) = self.core.pending.pop()
+            && let Some((at, Pending { node: id, event })) = self.core.pending.pop()
         {
             self.core.now = at;
             let node = &mut self.nodes[id as usize];
@@ -324,9 +324,8 @@ impl<M: Copy> Context<'_, M> {
 
 /// What the handlers reach while one of them runs.
 struct Core<M> {
-    pending: BinaryHeap<Pending<M>>,
+    pending: Queue<M>,
     now: u64,
-    pushed: u32,
     dice: ChaCha8Rng,
     network: Network,
     /// The directed links that deliver nothing.
@@ -337,9 +336,8 @@ struct Core<M> {
 impl<M: Copy> Core<M> {
     fn new(network: Network, seed: u64) -> Self {
         Self {
-            pending: BinaryHeap::new(),
+            pending: Queue::default(),
             now: 0,
-            pushed: 0,
             dice: ChaCha8Rng::seed_from_u64(seed),
             network,
             // No workload cuts a link: the compiler must not know, or it would drop the check.
@@ -351,7 +349,6 @@ impl<M: Copy> Core<M> {
     fn reset(&mut self, seed: u64) {
         self.pending.clear();
         self.now = 0;
-        self.pushed = 0;
         self.dice = ChaCha8Rng::seed_from_u64(seed);
         self.timers.clear();
     }
@@ -372,8 +369,7 @@ impl<M: Copy> Core<M> {
 
     #[inline]
     fn push(&mut self, delay: u64, node: u32, event: Event<M>) {
-        self.pending.push(Pending { at: self.now + delay, tie: self.pushed, node, event });
-        self.pushed = self.pushed.wrapping_add(1);
+        self.pending.push(self.now + delay, Pending { node, event });
     }
 
     /// True with probability `threshold / 2^32`.
@@ -407,10 +403,20 @@ impl Network {
         Self { loss: u32::MAX / 100 * LOSS_PERCENT, duplication: u32::MAX / 100 * DUPLICATION_PERCENT };
 }
 
-/// An event that is due at `at` on `node`. Small, because the heap moves it about.
-struct Pending<M> {
-    at: u64,
+/// The pending events, earliest first, then as they were pushed.
+struct Queue<M> {
+    /// Time in the upper 64 bits, then 32 of tie, then 32 of slot. One integer and not a struct of three fields,
+    /// and the events elsewhere: the heap moves and compares its entries more than anything else does, and with
+    /// either done the simple way short queues were half as fast.
+    heap: BinaryHeap<Reverse<u128>>,
+    slots: Vec<Pending<M>>,
+    free: Vec<u32>,
+    /// The next tie. It may wrap after 2^32 events: at worst two events of one instant change places.
     tie: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Pending<M> {
     node: u32,
     event: Event<M>,
 }
@@ -421,37 +427,41 @@ enum Event<M> {
     Timer { incarnation: u32, timer: Timer },
 }
 
-impl<M> Pending<M> {
-    /// What orders events: earliest first, then as they were pushed.
-    #[inline]
-    fn key(&self) -> u128 {
-        (u128::from(self.at) << 32) | u128::from(self.tie)
+impl<M> Default for Queue<M> {
+    fn default() -> Self {
+        Self { heap: BinaryHeap::new(), slots: Vec::new(), free: Vec::new(), tie: 0 }
     }
 }
 
-impl<M> Ord for Pending<M> {
-    /// The heap yields its maximum, so the earliest is the greatest.
+impl<M: Copy> Queue<M> {
+    fn clear(&mut self) {
+        self.heap.clear();
+        self.slots.clear();
+        self.free.clear();
+        self.tie = 0;
+    }
+
     #[inline]
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.key().cmp(&self.key())
+    fn push(&mut self, at: u64, pending: Pending<M>) {
+        let slot = if let Some(slot) = self.free.pop() {
+            self.slots[slot as usize] = pending;
+            slot
+        } else {
+            self.slots.push(pending);
+            (self.slots.len() - 1) as u32
+        };
+        self.heap.push(Reverse((u128::from(at) << 64) | (u128::from(self.tie) << 32) | u128::from(slot)));
+        self.tie = self.tie.wrapping_add(1);
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<(u64, Pending<M>)> {
+        let Reverse(entry) = self.heap.pop()?;
+        let slot = entry as u32;
+        self.free.push(slot);
+        Some(((entry >> 64) as u64, self.slots[slot as usize]))
     }
 }
-
-impl<M> PartialOrd for Pending<M> {
-    #[inline]
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<M> PartialEq for Pending<M> {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl<M> Eq for Pending<M> {}
 
 /// A timer that was set. It is live as long as its slot has its generation.
 #[derive(Clone, Copy)]

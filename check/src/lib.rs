@@ -1,1 +1,27 @@
-//! TODO
+//! What a run is judged by, and how many runs are judged.
+//!
+//! A [`Scenario`] is a protocol in a world, with the question that it answers. A [`Catalogue`] holds scenarios of
+//! all kinds side by side; each can be [prepared](Entry::prepare) with settings, [run](Runner::run) from a seed, and
+//! [swept](sweep()) over many seeds in parallel. [`History`] is what clients saw; [`linearizability`] says whether one
+//! copy of the data could have shown it to them.
+//!
+//! Deliberately absent: any protocol, and the command line. Threads are here, in [`mod@sweep`], and only there: a run
+//! never sees one.
+
+mod history;
+pub mod linearizability;
+mod panics;
+mod reproduction;
+mod run;
+mod scenario;
+mod catalogue;
+mod settings;
+pub mod sweep;
+
+pub use catalogue::{Catalogue, Entry, Prepared, UnknownScenario};
+pub use history::{Ended, History, Operation};
+pub use reproduction::{DecisionText, Expectation, OverrideText, Reproduction, ReproductionError, parse_overrides};
+pub use run::{Outcome, Runner};
+pub use scenario::{Expected, Judgement, Run, Scenario, Setup};
+pub use settings::{SettingsError, parse_pairs};
+pub use sweep::{Agreement, Found, Met, Sweep, SweepReport, sweep};

@@ -158,3 +158,6 @@ impl EventDice {
         ratio.num != 0 && self.below(purpose, ratio.den as u64) < ratio.num as u64
     }
 }
+
+/// The name and version of the rule by which decisions follow from seed, id and purpose.
+pub const DICE_SCHEME: &str = "chacha8-stafford13-1";

@@ -171,3 +171,6 @@ impl EventId {
         Self::anchored(Kind::Invoke, node, incarnation, 0, operation)
     }
 }
+
+/// The name and version of the rule by which ids follow from causes.
+pub const ID_SCHEME: &str = "path-stafford13-1";

@@ -220,3 +220,150 @@ fn word_of(event: &Event<'_>, key: &str) -> Option<String> {
     let text = if key == "name" { name } else { action }?;
     Some(text.split('/').next().unwrap_or_default().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Toy, by_hand};
+    use proptest::prelude::*;
+
+    const NODES: &[&str] = &["client", "server", "other"];
+
+    /// A call and its reply; meanwhile the client hears from another node.
+    fn call() -> Trace {
+        by_hand(
+            NODES,
+            &[
+                (0, "client", "boot", 0x1, 0, ",\"incarnation\":0"),
+                (0, "server", "boot", 0x2, 0, ",\"incarnation\":0"),
+                (0, "other", "boot", 0x3, 0, ",\"incarnation\":0"),
+                (1, "client", "invoke", 0x10, 0x1, ",\"payload\":null"),
+                (1, "client", "send", 0x11, 0x10, ",\"to\":\"server\",\"name\":\"call\",\"fate\":[5],\"payload\":null"),
+                (1, "client", "timer", 0x12, 0x10, ",\"name\":\"resend\",\"delay\":50"),
+                (2, "other", "send", 0x30, 0x3, ",\"to\":\"client\",\"name\":\"hi\",\"fate\":[1],\"payload\":null"),
+                (3, "client", "recv", 0x31, 0x30, ",\"from\":\"other\",\"name\":\"hi\",\"payload\":null"),
+                (6, "server", "recv", 0x21, 0x11, ",\"from\":\"client\",\"name\":\"call\",\"payload\":null"),
+                (6, "server", "disk", 0x22, 0x21, ",\"name\":\"log\",\"action\":\"sync\""),
+                (8, "server", "disk", 0x23, 0x22, ",\"name\":\"log\",\"action\":\"synced\""),
+                (8, "server", "send", 0x24, 0x23, ",\"to\":\"client\",\"name\":\"ok\",\"fate\":[2],\"payload\":null"),
+                (10, "client", "recv", 0x25, 0x24, ",\"from\":\"server\",\"name\":\"ok\",\"payload\":null"),
+                (10, "client", "return", 0x26, 0x25, ",\"of\":\"0000000000000010\",\"status\":\"ok\",\"payload\":null"),
+            ],
+        )
+    }
+
+    fn ids(trace: &Trace, places: &[usize]) -> Vec<u64> {
+        places.iter().map(|place| trace.event(*place).id.0).collect()
+    }
+
+    #[test]
+    fn the_future_of_a_send_is_its_delivery_and_what_follows_there() {
+        let trace = call();
+        let causality = Causality::of(&trace);
+        // Neither the timer of the same handler nor what the client hears meanwhile.
+        assert_eq!(ids(&trace, &causality.future(EventId(0x11))), [0x11, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26]);
+        assert_eq!(ids(&trace, &causality.future(EventId(0x12))), [0x12]);
+        assert_eq!(ids(&trace, &causality.future(EventId(0x31))), [0x31, 0x25, 0x26]);
+    }
+
+    #[test]
+    fn the_past_holds_what_the_node_did_before() {
+        let trace = call();
+        let causality = Causality::of(&trace);
+        assert_eq!(
+            ids(&trace, &causality.past(EventId(0x26))),
+            [0x1, 0x2, 0x3, 0x10, 0x11, 0x30, 0x31, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26]
+        );
+        assert_eq!(ids(&trace, &causality.past(EventId(0x21))), [0x1, 0x2, 0x10, 0x11, 0x21]);
+    }
+
+    #[test]
+    fn the_chain_of_causes_leads_to_the_outside() {
+        let trace = call();
+        let causality = Causality::of(&trace);
+        assert_eq!(
+            ids(&trace, &causality.causes(EventId(0x26))),
+            [0x26, 0x25, 0x24, 0x23, 0x22, 0x21, 0x11, 0x10, 0x1]
+        );
+        assert!(causality.is_acyclic());
+        assert_eq!(causality.unknown_causes(), 0);
+        assert!(causality.causes(EventId(0x99)).is_empty());
+        assert!(causality.future(EventId(0x99)).is_empty());
+    }
+
+    #[test]
+    fn what_a_node_asks_of_a_stream_or_disk_is_an_effect_and_what_comes_back_is_not() {
+        let stream = |name| format!(",\"name\":\"{name}\",\"peer\":\"server\",\"connection\":\"0000000000000005\"");
+        let disk = |action| format!(",\"name\":\"log\",\"action\":\"{action}\"");
+        for (kind, tail, handler) in [
+            ("stream", stream("connect"), false),
+            ("stream", stream("close"), false),
+            ("stream", stream("open"), true),
+            ("stream", stream("accept"), true),
+            ("stream", stream("broken"), true),
+            ("disk", disk("write"), false),
+            ("disk", disk("sync"), false),
+            ("disk", disk("synced"), true),
+            ("disk", disk("failed"), true),
+            ("disk", disk("lost"), true),
+            ("pause", String::new(), false),
+            ("crash", ",\"incarnation\":0".into(), true),
+        ] {
+            let trace = by_hand(NODES, &[(0, "client", kind, 1, 0, &tail)]);
+            assert_eq!(is_handler(&trace.event(0)), handler, "{kind}{tail}");
+        }
+    }
+
+    #[test]
+    fn repeated_ids_missing_causes_and_circles_do_not_panic() {
+        let trace = by_hand(
+            NODES,
+            &[
+                (0, "client", "fire", 7, 0, ""),
+                (1, "client", "send", 8, 7, ""),
+                (2, "client", "fire", 7, 0, ""),
+                (3, "client", "send", 9, 7, ""),
+                (4, "client", "send", 10, 0x99, ""),
+            ],
+        );
+        let causality = Causality::of(&trace);
+        assert_eq!((causality.cause(1), causality.cause(3)), (Some(0), Some(2)));
+        assert_eq!((causality.unknown_causes(), causality.is_acyclic()), (1, true));
+        assert_eq!(causality.future(EventId(7)), [0, 1, 2, 3]);
+        let circle = by_hand(NODES, &[(0, "client", "note", 1, 2, ""), (1, "client", "note", 2, 1, ""), (2, "client", "note", 3, 3, "")]);
+        let causality = Causality::of(&circle);
+        assert!(!causality.is_acyclic());
+        assert_eq!(causality.causes(EventId(1)), [0, 1, 0]);
+        assert_eq!(causality.future(EventId(2)), [0, 1]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_ids_make_a_graph(events in prop::collection::vec((0..6_u64, 0..6_u64, 0..3_usize, any::<bool>()), 0..40)) {
+            let lines: Vec<_> = events
+                .iter()
+                .map(|(id, by, node, handler)| (0, NODES[*node], if *handler { "fire" } else { "note" }, *id, *by, ""))
+                .collect();
+            let trace = by_hand(NODES, &lines);
+            let causality = Causality::of(&trace);
+            for id in 0..7 {
+                let (future, past) = (causality.future(EventId(id)), causality.past(EventId(id)));
+                prop_assert_eq!(future.is_empty(), past.is_empty());
+                prop_assert!(causality.causes(EventId(id)).len() <= trace.len());
+            }
+        }
+
+        #[test]
+        fn past_and_future_are_each_others_reverse(clients in 1..4_u32, x: prop::sample::Index, y: prop::sample::Index) {
+            let trace = Toy::new(clients, 5).trace("toy");
+            let causality = Causality::of(&trace);
+            prop_assert!(causality.is_acyclic());
+            prop_assert_eq!(causality.unknown_causes(), 0);
+            let (x, y) = (x.index(trace.len()), y.index(trace.len()));
+            let future = causality.future(trace.event(x).id);
+            let past = causality.past(trace.event(y).id);
+            prop_assert_eq!(future.contains(&y), past.contains(&x));
+            prop_assert!(future.iter().all(|place| trace.event(*place).t >= trace.event(x).t));
+        }
+    }
+}

@@ -12,6 +12,8 @@
 mod align;
 mod explain;
 mod render;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

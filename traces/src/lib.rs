@@ -15,6 +15,8 @@ mod recorder;
 mod reader;
 mod causality;
 pub mod diff;
+#[cfg(test)]
+mod testing;
 
 pub use causality::{Causality, Edge};
 pub use diff::Diff;

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use sim::{EventId, Nanos};
@@ -639,7 +639,7 @@ impl Cursor<'_> {
     }
 }
 
-/// Any JSON that [`Value`] can hold, checked and not kept. [`IgnoredAny`] would not do: it lets pass numbers
+/// Any JSON that [`Value`] can hold, checked and not kept. `serde::de::IgnoredAny` would not do: it lets pass numbers
 /// and depths that a `Value` cannot have, and [`Event::fields`] would fail later.
 struct WellFormed;
 
@@ -688,5 +688,222 @@ impl<'de> Visitor<'de> for WellFormed {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
         while map.next_entry::<Self, Self>()?.is_some() {}
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::TraceFile;
+    use crate::testing::{Toy, by_hand, ended};
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    fn small() -> Vec<u8> {
+        Toy::new(2, 2).bytes()
+    }
+
+    fn error_of(bytes: impl Into<Vec<u8>>) -> String {
+        Trace::parse(bytes, "run.jsonl").unwrap_err().to_string()
+    }
+
+    /// The small trace with the first occurrence of `from` replaced.
+    fn replaced(from: &str, to: &str) -> String {
+        let text = String::from_utf8(small()).unwrap();
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    }
+
+    #[test]
+    fn every_truncation_is_reported() {
+        let bytes = small();
+        for len in 0..bytes.len() {
+            match Trace::parse(&bytes[..len], "run.jsonl") {
+                Err(ReadError::Truncated { lines, .. }) => {
+                    let newlines = bytes[..len].iter().filter(|byte| **byte == b'\n').count();
+                    assert_eq!(lines, newlines as u64, "{len} bytes");
+                }
+                Err(ReadError::Empty { .. }) if len == 0 => {}
+                other => panic!("{len} bytes: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_truncation_of_a_compressed_trace_is_reported() {
+        let bytes = zstd::encode_all(&small()[..], 3).unwrap();
+        assert!(Trace::parse(&bytes[..], "run.jsonl.zst").is_ok());
+        for len in 0..bytes.len() {
+            assert!(Trace::parse(&bytes[..len], "run.jsonl.zst").is_err(), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn every_change_of_a_byte_before_the_end_line_is_detected() {
+        let bytes = small();
+        let before_end = bytes.windows(7).position(|window| window == b"{\"end\":").unwrap();
+        for at in 0..bytes.len() {
+            for flip in [1, 0x20, 0x80, bytes[at] ^ b'\n', bytes[at] ^ b'"'] {
+                let mut changed = bytes.clone();
+                changed[at] ^= flip;
+                let result = Trace::parse(changed, "run.jsonl");
+                if at < before_end && flip != 0 {
+                    assert!(result.is_err(), "byte {at} flipped by {flip:#x} went unnoticed");
+                } else if let Ok(trace) = result {
+                    // The end line is not hashed; what can still be read must not panic.
+                    assert!(trace.events().all(|event| !event.fields().is_empty()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_cause_has_its_sentence() {
+        assert_eq!(
+            Trace::read("no/such/run.jsonl").unwrap_err().to_string(),
+            "no/such/run.jsonl: no such file"
+        );
+        assert_eq!(error_of(""), "run.jsonl: the file is empty: expected a trace");
+        assert_eq!(
+            error_of("{\"hello\":1}\n"),
+            "run.jsonl: not a trace: expected the first line to begin with {\"format\":\"snowglobe-trace\""
+        );
+        assert_eq!(
+            error_of(replaced("\"version\":1", "\"version\":2")),
+            "run.jsonl: the trace has version 2 of the format: this program reads version 1"
+        );
+        let compressed = Trace::parse("not compressed", "run.jsonl.zst").unwrap_err().to_string();
+        assert!(compressed.starts_with("run.jsonl.zst: not intact Zstandard data: "), "{compressed}");
+        let changed = error_of(replaced("\"incarnation\":0", "\"incarnation\":1"));
+        assert!(
+            changed.starts_with("run.jsonl: lines after the last checkpoint were changed: the hash of"),
+            "{changed}"
+        );
+        let last_newline = error_of(&small()[..small().len() - 1]);
+        assert!(last_newline.ends_with("whole lines: expected an end line"), "{last_newline}");
+        let more = error_of([&small()[..], b"{}\n"].concat());
+        assert!(more.ends_with(":1: expected nothing after the end line"), "{more}");
+    }
+
+    #[test]
+    fn a_changed_line_before_a_checkpoint_is_reported_there() {
+        let bytes = String::from_utf8(Toy::new(4, 100).bytes()).unwrap();
+        let error = error_of(bytes.replacen("\"incarnation\":0", "\"incarnation\":1", 1));
+        assert!(error.starts_with("run.jsonl:1001: the 1000 lines before this checkpoint were changed:"), "{error}");
+    }
+
+    #[test]
+    fn malformed_lines_are_reported_with_line_column_and_what_was_expected() {
+        let cases = [
+            ("{\"t\":0,", "{\"t\":-1,", "run.jsonl:2:6: expected an integer, found \"-1,"),
+            ("{\"t\":0,", "{\"t\":18446744073709551616,", "run.jsonl:2:6: expected an integer below 2^64, found"),
+            ("{\"t\":0,", "{\"t\":00,", "run.jsonl:2:6: expected an integer, found"),
+            ("{\"t\":0,", "{\"x\":0,", "run.jsonl:2:1: expected a line that begins with {\"t\":, {\"checkpoint\": or {\"end\":"),
+            ("\"node\":\"node-0\"", "\"node\":\"node-9\"", "run.jsonl:2:15: expected a node that the header names, found \"node-9\""),
+            ("\"node\":\"node-0\"", "\"node\":7", "run.jsonl:2:15: expected a string, found \"7,"),
+            ("\"kind\":\"boot\"", "\"sort\":\"boot\"", "run.jsonl:2:23: expected ,\"kind\":, found"),
+            ("\"by\":\"0000000000000000\"", "\"by\":\"000000000000000G\"", "run.jsonl:2:68: expected 16 lower-case hexadecimal digits in quotes, found"),
+            ("\"by\":\"0000000000000000\"", "\"by\":\"0\"", "run.jsonl:2:68: expected 16 lower-case hexadecimal digits in quotes, found"),
+            ("\"incarnation\":0}", "\"incarnation\":x}", "run.jsonl:2:101: expected"),
+            ("\"incarnation\":0}", "\"incarnation\":0", "run.jsonl:2:"),
+            ("\"incarnation\":0}", "\"incarnation\":1e999}", "run.jsonl:2:"),
+            ("\"seed\":\"0x", "\"seed\":\"", "run.jsonl:1:"),
+            ("\"node-1\"", "\"node-0\"", "run.jsonl:1:1: expected every node to have its own name, found \"node-0\" twice"),
+        ];
+        for (from, to, expected) in cases {
+            let error = error_of(replaced(from, to));
+            assert!(error.starts_with(expected), "{to}: {error}");
+        }
+        let mut not_utf8 = small();
+        not_utf8[60] = 0xff;
+        assert_eq!(error_of(not_utf8), "run.jsonl:1:61: expected UTF-8, found a byte that cannot be part of it");
+    }
+
+    #[test]
+    fn depth_that_json_values_cannot_have_is_malformed_and_not_a_panic_later() {
+        let deep = format!("\"x\":{}{}", "[".repeat(500), "]".repeat(500));
+        let error = error_of(replaced("\"incarnation\":0", &deep));
+        assert!(error.contains("recursion limit"), "{error}");
+    }
+
+    #[test]
+    fn the_end_line_must_agree_with_the_events() {
+        let count = error_of(replaced("\"events\":", "\"events\":1"));
+        assert!(count.contains("the end line counts 1"), "{count}");
+        let verdict = error_of(replaced("\"verdict\":\"holds\"", "\"verdict\":\"violated\""));
+        assert!(verdict.contains("if and only if there are violations"), "{verdict}");
+        let digest = error_of(replaced("\"digest\":\"000000000000feed\"", "\"digest\":\"feed\""));
+        assert!(digest.contains("expected a digest of 16"), "{digest}");
+    }
+
+    #[test]
+    fn unknown_kinds_are_kept_and_unknown_keys_ignored() {
+        let trace = by_hand(
+            &["a\"b"],
+            &[(1, "a\\\"b", "pause", 1, 0, ",\"for\":5"), (2, "a\\u0022b", "fire", 2, 1, ",\"name\":\"x\",\"new\":[1.5]")],
+        );
+        let first = trace.event(0);
+        assert_eq!((first.kind, first.word, first.tail), (Kind::Opaque, "pause", ",\"for\":5}"));
+        assert_eq!(first.field("for"), Some(Value::from(5)));
+        let second = trace.event(1);
+        assert_eq!((second.kind, second.node_name, second.by), (Kind::Fire, "a\"b", EventId(1)));
+        assert_eq!(trace.line_number(1), 3);
+        let newer = String::from_utf8(small()).unwrap().replacen("\"scenario\"", "\"later\":1,\"scenario\"", 1);
+        let (lines, _) = newer.split_at(newer.find("{\"end\"").unwrap());
+        let events = lines.lines().count() - 1;
+        assert_eq!(ended(lines.into(), events, "newer").header().scenario, "rpc/test");
+    }
+
+    #[test]
+    fn events_are_found_by_id_also_when_ids_repeat() {
+        let trace = by_hand(&["a"], &[(1, "a", "fire", 7, 0, ""), (2, "a", "fire", 3, 0, ""), (3, "a", "fire", 7, 0, "")]);
+        let places = |id| trace.find(EventId(id)).map(|event| event.index).collect::<Vec<_>>();
+        assert_eq!((places(7), places(3), places(1), places(9)), (vec![0, 2], vec![1], vec![], vec![]));
+    }
+
+    #[test]
+    fn a_compressed_file_is_read_like_a_plain_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let bytes = Toy::new(3, 200).bytes();
+        let read = |name: &str| {
+            let path = directory.path().join(name);
+            let mut file = TraceFile::create(&path).unwrap();
+            file.write_all(&bytes).unwrap();
+            file.commit().unwrap();
+            (Trace::read(&path).unwrap(), path.metadata().unwrap().len())
+        };
+        let (plain, plain_size) = read("run.jsonl");
+        let (compressed, size) = read("run.jsonl.zst");
+        assert_eq!(plain.text(), compressed.text());
+        assert!(size * 4 < plain_size, "{size} of {plain_size} bytes");
+        // The content tells, too, where a file was renamed.
+        let renamed = std::fs::read(directory.path().join("run.jsonl.zst")).unwrap();
+        assert_eq!(Trace::parse(renamed, "run.jsonl").unwrap().len(), plain.len());
+    }
+
+    #[test]
+    fn line_numbers_count_header_and_checkpoints() {
+        let trace = Toy::new(4, 150).trace("run.jsonl");
+        let lines: Vec<_> = trace.text().lines().collect();
+        for event in trace.events() {
+            assert_eq!(lines[trace.line_number(event.index) as usize - 1], event.line);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(tail in prop::collection::vec(any::<u8>(), 0..200), keep in 0..2_000_usize) {
+            let mut bytes = small();
+            bytes.truncate(keep);
+            bytes.extend(&tail);
+            let _ = Trace::parse(bytes, "run.jsonl");
+        }
+
+        #[test]
+        fn no_json_makes_the_reader_panic(line in "\\{\"(t|end|checkpoint)\":[0-9a-z\":,\\[\\]{}\\\\ ]{0,80}") {
+            let header = String::from_utf8(small()).unwrap();
+            let header = header.lines().next().unwrap();
+            let _ = Trace::parse(format!("{header}\n{line}\n"), "run.jsonl");
+        }
     }
 }

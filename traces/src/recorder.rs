@@ -414,3 +414,250 @@ fn escaped(name: &str) -> Box<[u8]> {
 pub(crate) fn hex_digest(hash: &Sha256) -> String {
     format!("{:x}", hash.clone().finalize())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reader::Trace;
+    use crate::testing::{Rpc, Toy, end, header};
+    use proptest::prelude::*;
+    use sim::{ConnectionId, Label, OpId};
+    use std::io;
+
+    fn stamp(time: u64) -> Stamp {
+        Stamp { time, node: NodeId(1), id: EventId(0xa), by: EventId(0xb) }
+    }
+
+    /// The lines of a trace without header and end, each without what all event lines begin with.
+    fn tails(bytes: Vec<u8>) -> Vec<String> {
+        let trace = Trace::parse(bytes, "test").unwrap();
+        trace.events().map(|event| format!("{}{}", event.word, event.tail)).collect()
+    }
+
+    #[test]
+    fn every_record_has_its_line() {
+        let message = Rpc::Call { operation: 1, hint: 2 };
+        let note = "done \"it\"".to_owned();
+        let name = Label::keyed("resend", 7);
+        let disk = |action| Record::Disk { label: Label::new("log"), action };
+        let connection = ConnectionId(EventId(u64::MAX));
+        let call = Label::new("call");
+        let records: Vec<Record<'_, Rpc>> = vec![
+            Record::Boot { incarnation: 1 },
+            Record::Crash { incarnation: 1, after: None },
+            Record::Crash { incarnation: 1, after: Some(3) },
+            Record::Send { to: NodeId(0), label: call, fate: &[], connection: None, message: &message },
+            Record::Send { to: NodeId(0), label: call, fate: &[5, 9], connection: Some(connection), message: &message },
+            Record::Receive { from: NodeId(0), label: call, connection: None, message: &message },
+            Record::Drop { from: NodeId(0), label: call, reason: DropReason::QueueFull },
+            Record::Timer { label: name, delay: 1_000 },
+            Record::Fire { label: name },
+            Record::Fault { label: Label::new("partition") },
+            Record::Invoke { note: &note },
+            Record::Return { of: OpId(EventId(0xc)), status: Status::Unknown, note: &note },
+            Record::Pick { label: Label::new("ready"), value: 3 },
+            Record::Check { property: "at most once", holds: false, evidence: &[EventId(1), EventId(2)], detail: "twice" },
+            Record::Stream { label: Label::new("open"), peer: NodeId(0), connection },
+            disk(DiskAction::Write(b"text")),
+            disk(DiskAction::Append(&[0, 1])),
+            disk(DiskAction::Remove),
+            disk(DiskAction::Full),
+            disk(DiskAction::Sync),
+            disk(DiskAction::Synced(Ok(()))),
+            disk(DiskAction::Synced(Err(SyncError::Device))),
+            disk(DiskAction::Lost { changes: 2, torn: true }),
+            Record::Task { label: Label::new("worker"), action: TaskAction::Spawn },
+            Record::Note { note: &note },
+        ];
+        let mut recorder = Recorder::new(Vec::new(), &header(&["client-1", "server"]));
+        for (time, record) in records.iter().enumerate() {
+            recorder.observe(stamp(time as u64), record);
+        }
+        let bytes = recorder.finish(&end(99)).unwrap();
+        let text = std::str::from_utf8(&bytes).unwrap();
+        assert_eq!(
+            text.lines().next().unwrap(),
+            "{\"format\":\"snowglobe-trace\",\"version\":1,\"scenario\":\"rpc/test\",\"seed\":\"0x000000000000002a\",\
+             \"configuration\":{\"loss\":\"1/10\",\"clients\":2},\"overrides\":[],\"nodes\":[\"client-1\",\"server\"],\
+             \"algorithms\":{\"id\":\"path-1\",\"dice\":\"chacha-1\",\"hash\":\"sha256\"}}"
+        );
+        assert_eq!(
+            text.lines().nth(1).unwrap(),
+            "{\"t\":0,\"node\":\"server\",\"kind\":\"boot\",\"id\":\"000000000000000a\",\
+             \"by\":\"000000000000000b\",\"incarnation\":1}"
+        );
+        let call = "\"payload\":{\"Call\":{\"operation\":1,\"hint\":2}}}";
+        let note = "\"payload\":\"done \\\"it\\\"\"}";
+        assert_eq!(
+            tails(bytes.clone()),
+            [
+                "boot,\"incarnation\":1}",
+                "crash,\"incarnation\":1}",
+                "crash,\"incarnation\":1,\"after\":3}",
+                &format!("send,\"to\":\"client-1\",\"name\":\"call\",\"fate\":[],{call}"),
+                &format!("send,\"to\":\"client-1\",\"name\":\"call\",\"connection\":\"ffffffffffffffff\",\"fate\":[5,9],{call}"),
+                &format!("recv,\"from\":\"client-1\",\"name\":\"call\",{call}"),
+                "drop,\"from\":\"client-1\",\"name\":\"call\",\"reason\":\"queue-full\"}",
+                "timer,\"name\":\"resend/7\",\"delay\":1000}",
+                "fire,\"name\":\"resend/7\"}",
+                "fault,\"name\":\"partition\"}",
+                &format!("invoke,{note}"),
+                &format!("return,\"of\":\"000000000000000c\",\"status\":\"unknown\",{note}"),
+                "pick,\"name\":\"ready\",\"value\":\"0000000000000003\"}",
+                "check,\"property\":\"at most once\",\"verdict\":\"violated\",\
+                 \"evidence\":[\"0000000000000001\",\"0000000000000002\"],\"detail\":\"twice\"}",
+                "stream,\"name\":\"open\",\"peer\":\"client-1\",\"connection\":\"ffffffffffffffff\"}",
+                "disk,\"name\":\"log\",\"action\":\"write\",\"payload\":\"text\"}",
+                "disk,\"name\":\"log\",\"action\":\"append\",\"payload\":\"hex:0001\"}",
+                "disk,\"name\":\"log\",\"action\":\"remove\"}",
+                "disk,\"name\":\"log\",\"action\":\"full\"}",
+                "disk,\"name\":\"log\",\"action\":\"sync\"}",
+                "disk,\"name\":\"log\",\"action\":\"synced\"}",
+                "disk,\"name\":\"log\",\"action\":\"failed\",\"error\":\"device\"}",
+                "disk,\"name\":\"log\",\"action\":\"lost\",\"changes\":2,\"torn\":true}",
+                "task,\"name\":\"worker\",\"action\":\"spawn\"}",
+                &format!("note,{note}"),
+            ]
+        );
+        let last = text.lines().last().unwrap();
+        assert!(
+            last.starts_with(
+                "{\"end\":true,\"t\":99,\"events\":25,\"digest\":\"000000000000feed\",\"verdict\":\"holds\",\
+                 \"violations\":[],\"sha256\":\""
+            ),
+            "{last}"
+        );
+    }
+
+    #[test]
+    fn a_checkpoint_stands_after_every_thousand_lines_and_its_hash_is_that_of_all_before() {
+        let bytes = Toy::new(4, 150).bytes();
+        let mut checkpoints = 0;
+        let mut at = 0;
+        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let is_checkpoint = line.starts_with(b"{\"checkpoint\":");
+            assert_eq!(is_checkpoint, number > 0 && number.is_multiple_of(1_000), "line {}", number + 1);
+            if is_checkpoint {
+                let hash = format!("{:x}", Sha256::digest(&bytes[..at]));
+                assert_eq!(line, format!("{{\"checkpoint\":{number},\"sha256\":\"{hash}\"}}\n").as_bytes());
+                checkpoints += 1;
+            }
+            at += line.len();
+        }
+        assert!(checkpoints >= 3, "{checkpoints}");
+    }
+
+    #[test]
+    fn equal_runs_give_equal_bytes() {
+        assert_eq!(Toy::new(3, 100).bytes(), Toy::new(3, 100).bytes());
+    }
+
+    /// Takes so many bytes and then is full.
+    struct Small(usize);
+
+    impl Write for Small {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_sink_is_reported_at_the_end() {
+        for room in [0, 10, 70_000, 200_000] {
+            let toy = Toy::new(3, 1_000);
+            let mut recorder = Recorder::new(Small(room), &header(&["a", "b", "c", "d"]));
+            let time = toy.run(&mut recorder);
+            assert!(matches!(recorder.finish(&end(time)), Err(WriteError::Write(_))), "room for {room}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_reported_at_the_end() {
+        for name in ["/dev/full", "/dev/full"] {
+            let sink = crate::TraceFile::create(name).unwrap();
+            let mut recorder = Recorder::new(sink, &header(&["a", "b", "c", "d"]));
+            let time = Toy::new(3, 1_000).run(&mut recorder);
+            let error = recorder.finish(&end(time)).err().unwrap().to_string();
+            assert!(error.contains("No space left"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_failed_recording_leaves_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let sink = crate::TraceFile::create(directory.path().join("run.jsonl")).unwrap();
+        let mut recorder = Recorder::new(sink, &header(&["a"]));
+        // The toy has more nodes than the header.
+        let time = Toy::new(3, 1).run(&mut recorder);
+        let error = recorder.finish(&end(time)).err().unwrap().to_string();
+        assert!(error.contains("names n1, but the header lists 1 nodes"), "{error}");
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn two_nodes_of_one_name_are_an_error() {
+        let recorder = Recorder::new(Vec::new(), &header(&["a", "a"]));
+        let error = recorder.finish(&end(0)).err().unwrap().to_string();
+        assert_eq!(error, "two nodes have the name \"a\": expected each to have its own");
+    }
+
+    #[test]
+    fn a_payload_without_a_form_in_json_is_an_error() {
+        #[derive(Clone, Hash, Debug)]
+        struct Odd;
+        impl Serialize for Odd {
+            fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("no form"))
+            }
+        }
+        impl Message for Odd {
+            type Note = ();
+            fn label(&self) -> Label {
+                Label::new("odd")
+            }
+        }
+        let mut recorder = Recorder::new(Vec::new(), &header(&["a", "b"]));
+        let record = Record::Receive { from: NodeId(0), label: Odd.label(), connection: None, message: &Odd };
+        recorder.observe(stamp(1), &record);
+        let error = recorder.finish(&end(0)).err().unwrap().to_string();
+        assert_eq!(error, "event 000000000000000a cannot be written as JSON: no form");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            nodes in prop::collection::btree_set("\\PC{0,6}|[\"\\\\\n]", 1..5),
+            events in prop::collection::vec((any::<u64>(), any::<prop::sample::Index>(), any::<u64>(), any::<u64>(), "\\PC*"), 0..50),
+            digest: u64,
+            violations in prop::collection::vec(("\\PC*", "\\PC*"), 0..3),
+        ) {
+            let names: Vec<_> = nodes.iter().map(String::as_str).collect();
+            let violations =
+                violations.into_iter().map(|(property, detail)| crate::Violation { property, detail }).collect();
+            let end = End { time: 5, digest, violations };
+            let mut recorder = Recorder::new(Vec::new(), &header(&names));
+            for (time, node, id, by, note) in &events {
+                let node = NodeId(node.index(names.len()) as u32);
+                let stamp = Stamp { time: *time, node, id: EventId(*id), by: EventId(*by) };
+                Observer::<Rpc>::observe(&mut recorder, stamp, &Record::Note { note });
+            }
+            let trace = Trace::parse(recorder.finish(&end).unwrap(), "test").unwrap();
+            prop_assert_eq!(trace.header(), &header(&names));
+            prop_assert_eq!(trace.end(), &end);
+            prop_assert_eq!(trace.len(), events.len());
+            for (read, (time, node, id, by, note)) in trace.events().zip(&events) {
+                prop_assert_eq!((read.t, read.id.0, read.by.0), (*time, *id, *by));
+                prop_assert_eq!(read.node_name, names[node.index(names.len())]);
+                prop_assert_eq!(read.kind, crate::Kind::Note);
+                prop_assert_eq!(read.field("payload"), Some(serde_json::Value::from(note.as_str())));
+            }
+        }
+    }
+}

@@ -7,12 +7,12 @@
 //! - A link is the `href` of `a` and `area`, the `src` of `frame` and `iframe` (in a site of frames they are
 //!   the only way to the pages), and a refresh by `meta` (so does a site say that a page has moved). Not
 //!   links, because they are parts of a page and not other pages: `link`, `img`, `script` and their like.
-//!   A link inside a `noscript` is not seen, as by a browser that runs scripts.
+//!   Crawlers run no scripts: what a script would write is not seen, and what `noscript` holds is.
 //! - A link is resolved against the first `base` with an `href` if there is one, else against the page.
 //!   Fragment and query are dropped, so `#top` is a link of the page to itself. The rest is
 //!   percent-decoded. `/x` starts from the top of the site. A directory stands for its `index.html`.
-//! - A link with a scheme or a host (`https:`, `mailto:`, `//host/x`), or that climbs above the top, leads out
-//!   of the web and is no link of it.
+//! - A link with a scheme or a host (`https:`, `mailto:`, `//host/x`), or that climbs above the top, leads
+//!   out of the web and is no link of it.
 //! - A link to a file that is there and is not HTML leads to a page that exists and has no links. A link to
 //!   anything else within the directory leads to a missing page.
 //! - Letter case counts, on every file system. Bytes that are not UTF-8, in a file or in its name, are read
@@ -27,9 +27,12 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use html5ever::ParseOpts;
+use html5ever::tendril::TendrilSink;
+use html5ever::tree_builder::TreeBuilderOpts;
 use rayon::prelude::*;
-use scraper::Html;
 use scraper::node::Element;
+use scraper::{Html, HtmlTreeSink};
 
 use super::{Builder, DraftId, Web};
 
@@ -207,7 +210,7 @@ fn links_of_file(url: &str, file: &Path) -> Result<Vec<String>, SiteError> {
 
 /// The URLs within the site that a page links to, in the order of the page.
 fn links_of(url: &str, text: &str) -> Vec<String> {
-    let page = Html::parse_document(text);
+    let page = parsed(text);
     let elements = || page.tree.root().descendants().filter_map(|node| node.value().as_element());
     let base = elements().filter(|element| element.name() == "base").find_map(|base| base.attr("href"));
     // A page whose base lies outside has no link within: there `/x` starts from the top of another site.
@@ -215,6 +218,14 @@ fn links_of(url: &str, text: &str) -> Vec<String> {
         return Vec::new();
     };
     elements().filter_map(reference).filter_map(|reference| resolve(&base, reference)).collect()
+}
+
+/// The page as a browser without scripts reads it. `Html::parse_document` reads as one with them, to which
+/// all that a `noscript` holds is mere text.
+fn parsed(text: &str) -> Html {
+    let tree_builder = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
+    let options = ParseOpts { tree_builder, ..ParseOpts::default() };
+    html5ever::parse_document(HtmlTreeSink::new(Html::new_document()), options).one(text)
 }
 
 /// Where an element links to, as written in the page.
@@ -239,8 +250,8 @@ fn refreshed(content: &str) -> Option<&str> {
     key.eq_ignore_ascii_case("url").then_some(bare)
 }
 
-/// The URL that a reference in the page at `base` leads to, or nothing if it leads out of the site. It ends in
-/// `/` if it can only be a directory.
+/// The URL that a reference in the page at `base` leads to, or nothing if it leads out of the site. It ends
+/// in `/` if it can only be a directory.
 fn resolve(base: &str, reference: &str) -> Option<String> {
     // Browsers take off the blanks around a reference and the line breaks within it.
     let reference = reference.trim_matches(|c: char| c <= ' ').replace(['\t', '\n', '\r'], "");
@@ -402,10 +413,11 @@ mod tests {
             <script>document.write('<a href="no3.html">')</script> <style>a { b: url(no4.html) }</style>
             </head><body><!-- <a href="no5.html"> --> <a name=no6.html> <img src=no7.png>
             <a href=one.html>1</a> <map><area href="two.html"></map> <iframe src="three.html"></iframe>
-            <svg><a href="four.html"></a></svg> <form action="no8.html"></form></body></html>"#;
+            <svg><a href="four.html"></a></svg> <noscript><a href="five.html"></a></noscript>
+            <form action="no8.html"></form></body></html>"#;
         assert_eq!(
             linked(text),
-            ["moved.html", "one.html", "two.html", "three.html", "four.html"]
+            ["moved.html", "one.html", "two.html", "three.html", "four.html", "five.html"]
                 .map(|name| format!("/dir/{name}"))
         );
         assert_eq!(
@@ -502,7 +514,7 @@ mod tests {
         let directory = site(&[
             (
                 "index.html",
-                "<a href='a%20b.html'><a href='a b.html'><a href='%C3%A9t%C3%A9.html'><a href='50%25%23.html'>",
+                "<a href='a%20b.html'><a href='a b.html'><a href='%C3%A9t%C3%A9.html'><a href=50%25%23.html>",
             ),
             ("a b.html", ""),
             ("été.html", ""),
@@ -605,7 +617,8 @@ mod tests {
         #[test]
         fn no_text_makes_the_reader_panic(text: String, content: String) {
             links_of("/index.html", &text);
-            links_of("/index.html", &format!("<a href='{content}'><meta http-equiv=refresh content='{content}'>"));
+            links_of("/index.html", &format!("<a href='{content}'>"));
+            links_of("/index.html", &format!("<meta http-equiv=refresh content='{content}'>"));
         }
     }
 }

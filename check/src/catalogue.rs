@@ -1,0 +1,179 @@
+//! Scenarios of all kinds side by side: what the command line lists and runs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::run::{Runner, TypedRunner};
+use crate::scenario::{Expected, Scenario, Setup};
+use crate::settings::{self, SettingsError};
+
+/// A scenario whose type has been forgotten.
+pub trait Entry: Send + Sync {
+    /// See [`Scenario::name`].
+    fn name(&self) -> String;
+    /// See [`Scenario::about`].
+    fn about(&self) -> String;
+    /// See [`Scenario::expected`].
+    fn expected(&self) -> Expected;
+    /// See [`Scenario::situations`].
+    fn situations(&self) -> Vec<&'static str>;
+    /// See [`Scenario::defaults`], as a JSON object.
+    fn defaults(&self) -> Map<String, Value>;
+    /// The scenario with these settings over its defaults. Numbers and truth values may be given as strings.
+    ///
+    /// # Errors
+    /// If a setting does not exist, is of the wrong type, or is impossible.
+    fn prepare(&self, changes: &Map<String, Value>) -> Result<Box<dyn Prepared>, SettingsError>;
+}
+
+/// A scenario with its settings: everything but the seed.
+pub trait Prepared: Send + Sync {
+    /// The scenario's name.
+    fn name(&self) -> String;
+    /// See [`Scenario::expected`].
+    fn expected(&self) -> Expected;
+    /// See [`Scenario::situations`].
+    fn situations(&self) -> Vec<&'static str>;
+    /// All settings.
+    fn settings(&self) -> &Map<String, Value>;
+    /// The settings that differ from the defaults.
+    fn changes(&self) -> Map<String, Value>;
+    /// The nodes' names.
+    fn nodes(&self) -> &[String];
+    /// Something that runs it, one seed after another, in one world's memory. It stays on its thread.
+    fn runner(&self) -> Box<dyn Runner + '_>;
+}
+
+impl<S: Scenario> Entry for Arc<S> {
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn about(&self) -> String {
+        (**self).about()
+    }
+
+    fn expected(&self) -> Expected {
+        (**self).expected()
+    }
+
+    fn situations(&self) -> Vec<&'static str> {
+        (**self).situations()
+    }
+
+    fn defaults(&self) -> Map<String, Value> {
+        settings::to_map(&(**self).defaults())
+    }
+
+    fn prepare(&self, changes: &Map<String, Value>) -> Result<Box<dyn Prepared>, SettingsError> {
+        let name = (**self).name();
+        let typed = settings::from_changes(&name, &(**self).defaults(), changes)?;
+        let setup = (**self)
+            .setup(&typed)
+            .map_err(|reason| SettingsError::Impossible { scenario: name, reason })?;
+        let map = settings::to_map(&typed);
+        Ok(Box::new(TypedPrepared { scenario: Self::clone(self), settings: typed, map, setup }))
+    }
+}
+
+pub(crate) struct TypedPrepared<S: Scenario> {
+    pub(crate) scenario: Arc<S>,
+    pub(crate) settings: S::Settings,
+    pub(crate) map: Map<String, Value>,
+    pub(crate) setup: Setup<S::Process>,
+}
+
+impl<S: Scenario> Prepared for TypedPrepared<S> {
+    fn name(&self) -> String {
+        self.scenario.name()
+    }
+
+    fn expected(&self) -> Expected {
+        self.scenario.expected()
+    }
+
+    fn situations(&self) -> Vec<&'static str> {
+        self.scenario.situations()
+    }
+
+    fn settings(&self) -> &Map<String, Value> {
+        &self.map
+    }
+
+    fn changes(&self) -> Map<String, Value> {
+        let defaults = settings::to_map(&self.scenario.defaults());
+        self.map.iter().filter(|(key, value)| defaults.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    fn nodes(&self) -> &[String] {
+        &self.setup.nodes
+    }
+
+    fn runner(&self) -> Box<dyn Runner + '_> {
+        Box::new(TypedRunner::new(self))
+    }
+}
+
+/// All scenarios there are.
+#[derive(Default)]
+pub struct Catalogue {
+    entries: Vec<Box<dyn Entry>>,
+}
+
+impl fmt::Debug for Catalogue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries.iter().map(|entry| entry.name())).finish()
+    }
+}
+
+/// There is no scenario of this name.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no scenario {written:?}{}", settings::did_you_mean(.candidates, .written, "there are"))]
+pub struct UnknownScenario {
+    /// What was written.
+    pub written: String,
+    /// What there is.
+    pub candidates: Vec<String>,
+}
+
+impl Catalogue {
+    /// An empty catalogue.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a scenario.
+    ///
+    /// # Panics
+    /// If there is one of the same name.
+    pub fn add(&mut self, scenario: impl Scenario) -> &mut Self {
+        let name = scenario.name();
+        assert!(self.iter().all(|entry| entry.name() != name), "there are two scenarios {name:?}");
+        self.entries.push(Box::new(Arc::new(scenario)));
+        self
+    }
+
+    /// Adds a scenario, in a chain.
+    pub fn with(mut self, scenario: impl Scenario) -> Self {
+        self.add(scenario);
+        self
+    }
+
+    /// All scenarios in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &dyn Entry> {
+        self.entries.iter().map(|entry| &**entry)
+    }
+
+    /// The scenario of this name.
+    ///
+    /// # Errors
+    /// If there is none; the error suggests one.
+    pub fn find(&self, name: &str) -> Result<&dyn Entry, UnknownScenario> {
+        self.iter().find(|entry| entry.name() == name).ok_or_else(|| UnknownScenario {
+            written: name.to_owned(),
+            candidates: self.iter().map(Entry::name).collect(),
+        })
+    }
+}

@@ -1,0 +1,194 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::testing::{Toy, by_hand};
+
+/// The ids of the messages that are delivered, in order.
+fn delivered(trace: &Trace) -> Vec<u64> {
+    let sends = trace.events().filter(|event| event.kind == Kind::Send);
+    sends.filter(|event| !event.tail.contains("\"fate\":[]")).map(|event| event.id.0).collect()
+}
+
+fn with_lost(clients: u32, operations: u64, lost: &[u64], leak: bool) -> Trace {
+    let toy = Toy { lost: lost.iter().copied().collect(), leak, ..Toy::new(clients, operations) };
+    toy.trace("b")
+}
+
+#[test]
+fn a_trace_is_identical_to_itself() {
+    let (a, b) = (Toy::new(2, 50).trace("a"), Toy::new(2, 50).trace("b"));
+    let diff = Diff::of(&a, &b);
+    assert_eq!(diff.sameness, Sameness::Identical);
+    assert_eq!(diff.divergence, None);
+    assert_eq!((diff.alignment.same, diff.explanation.differences), (a.len() as u64, 0));
+    assert_eq!(diff.to_string(), format!("A  a\nB  b\nidentical, {} events\n", a.len()));
+}
+
+#[test]
+fn an_override_that_changes_nothing_leaves_the_same_events() {
+    let a = Toy::new(2, 50).trace("a");
+    let diff = Diff::of(&a, &with_lost(2, 50, &[12_345], false));
+    assert_eq!(diff.sameness, Sameness::SameEvents);
+    assert_eq!(diff.headers.differences.len(), 1);
+    assert_eq!(diff.headers.differences[0].b, Some(json!({"lose": "0000000000003039"})));
+}
+
+#[test]
+fn a_lost_message_is_the_decision_and_explains_everything() {
+    let a = Toy::new(3, 60).trace("a");
+    let lost = delivered(&a)[40];
+    let diff = Diff::of(&a, &with_lost(3, 60, &[lost], false));
+    let divergence = diff.divergence.as_ref().unwrap();
+    let Some(Decision::Fate { id, fates, .. }) = &divergence.decision else { panic!("{divergence:?}") };
+    assert_eq!(*id, format!("{lost:016x}"));
+    assert_eq!((fates.a.len(), fates.b.len()), (1, 0));
+    assert_eq!(diff.explanation.basis, Basis::Overrides);
+    assert_eq!((diff.explanation.roots, diff.explanation.unexplained), (1, 0));
+    assert!(diff.explanation.differences > 10);
+    let text = diff.to_string();
+    assert!(text.contains("-> lost") && text.contains("explained: all"), "{text}");
+}
+
+#[test]
+fn hidden_shared_state_is_reported() {
+    let leaky = Toy { leak: true, ..Toy::new(3, 60) };
+    let a = leaky.trace("a");
+    let lost = delivered(&a)[40];
+    let diff = Diff::of(&a, &with_lost(3, 60, &[lost], true));
+    assert!(diff.explanation.unexplained > 0, "{diff}");
+    assert!(diff.to_string().contains("NOT explained"), "{diff}");
+    assert!(diff.alignment.patterns.iter().any(|pattern| {
+        (&*pattern.kind, &*pattern.field, &*pattern.change) == ("send", "payload.Call.hint", "+1")
+    }));
+}
+
+#[test]
+fn same_inputs_and_other_events_are_nondeterminism() {
+    let diff = Diff::of(&Toy::new(2, 20).trace("a"), &{
+        let mut leaky = Toy::new(2, 20);
+        leaky.leak = true;
+        leaky.trace("b")
+    });
+    assert_eq!(diff.explanation.basis, Basis::SameInputs);
+    assert_eq!(diff.explanation.unexplained, diff.explanation.differences);
+    assert_eq!(diff.divergence.as_ref().unwrap().decision, None);
+    assert!(diff.to_string().contains("not deterministic"), "{diff}");
+}
+
+#[test]
+fn other_clients_are_not_comparable() {
+    let diff = Diff::of(&Toy::new(2, 5).trace("a"), &Toy::new(3, 5).trace("b"));
+    assert!(!diff.headers.comparable);
+    assert_eq!(diff.explanation.basis, Basis::OtherInputs);
+}
+
+#[test]
+fn a_crash_on_one_side_is_named() {
+    let boot = (0, "n", "boot", 1, 0, ",\"incarnation\":0");
+    let crash = (5, "n", "crash", 2, 1, ",\"incarnation\":0,\"after\":1");
+    let fire = (9, "n", "fire", 3, 1, ",\"name\":\"tick\"");
+    let (a, b) = (by_hand(&["n"], &[boot, fire]), by_hand(&["n"], &[boot, crash]));
+    let diff = Diff::of(&a, &b);
+    let divergence = diff.divergence.as_ref().unwrap();
+    assert_eq!(divergence.common, 1);
+    assert_eq!(divergence.last_common.as_ref().unwrap().number, 2);
+    let Some(Decision::Event { lines: Sides { a: None, b: Some(line) } }) = &divergence.decision else {
+        panic!("{divergence:?}")
+    };
+    assert_eq!(line.event["kind"], json!("crash"));
+    assert!(diff.to_string().contains("decided: only in B: crash on n at 5 ns"), "{diff}");
+    // The shorter trace ends where the longer goes on.
+    let diff = Diff::of(&by_hand(&["n"], &[boot]), &b);
+    let divergence = diff.divergence.as_ref().unwrap();
+    assert_eq!(divergence.next.a, None);
+    assert!(diff.to_string().contains("A  no further event"), "{diff}");
+}
+
+#[test]
+fn the_alignment_counts_each_event_once() {
+    let a = by_hand(
+        &["n"],
+        &[(0, "n", "fire", 1, 0, ""), (1, "n", "fire", 2, 0, ""), (2, "n", "note", 3, 0, ",\"payload\":1"), (3, "n", "fire", 4, 0, "")],
+    );
+    let b = by_hand(
+        &["n"],
+        &[(0, "n", "fire", 1, 0, ""), (5, "n", "fire", 2, 0, ""), (6, "n", "note", 3, 0, ",\"payload\":3"), (7, "n", "fire", 5, 0, ""), (8, "n", "fire", 5, 0, "")],
+    );
+    let found = Diff::of(&a, &b).alignment;
+    assert_eq!((found.same, found.shifted, found.changed, found.only_a, found.only_b), (1, 1, 1, 1, 2));
+    assert_eq!(
+        found.patterns,
+        [Pattern { kind: "note".into(), field: "payload".into(), change: "+2".into(), count: 1 }]
+    );
+}
+
+#[test]
+fn the_answer_serialises() {
+    let a = Toy::new(2, 20).trace("a");
+    let diff = Diff::of(&a, &with_lost(2, 20, &delivered(&a)[..1], false));
+    let json = serde_json::to_value(&diff).unwrap();
+    assert_eq!(json["sameness"], "different");
+    assert_eq!(json["divergence"]["decision"]["kind"], "fate");
+    assert_eq!(json["outcomes"]["a"]["verdict"], "holds");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// One line is changed somewhere in a large trace; header and all, so that checkpoints can be bisected.
+    #[test]
+    fn the_planted_divergence_is_found(at: prop::sample::Index) {
+        let bytes = Toy::new(8, 400).bytes();
+        let a = Trace::parse(bytes, "a").unwrap();
+        let notes: Vec<_> = a.events().filter(|event| event.kind == Kind::Timer).map(|event| event.index).collect();
+        let planted = notes[at.index(notes.len())];
+        let mut recorded = String::new();
+        for (number, line) in a.text().lines().filter(|line| !line.starts_with("{\"checkpoint")).enumerate() {
+            if line.starts_with("{\"end\"") {
+                break;
+            }
+            let changed = number == planted + 1;
+            recorded += &if changed { line.replace("\"delay\":5000", "\"delay\":5001") } else { line.to_owned() };
+            recorded += "\n";
+        }
+        let b = with_checkpoints(&recorded);
+        prop_assert_eq!(a.checkpoints().len(), b.checkpoints().len());
+        let diff = Diff::of(&a, &b);
+        let divergence = diff.divergence.unwrap();
+        prop_assert_eq!(divergence.common, planted);
+        prop_assert_eq!(diff.alignment.changed, 1);
+        prop_assert_eq!(diff.alignment.same, a.len() as u64 - 1);
+        prop_assert_eq!(divergence.next.a.unwrap().number, a.line_number(planted));
+    }
+
+    /// Noninterference, seen from outside: whatever message is lost, its loss explains every difference.
+    #[test]
+    fn any_lost_message_explains_all(clients in 1..5_u32, operations in 1..30_u64, at: prop::sample::Index) {
+        let a = Toy::new(clients, operations).trace("a");
+        let all = delivered(&a);
+        let lost = all[at.index(all.len())];
+        let diff = Diff::of(&a, &with_lost(clients, operations, &[lost], false));
+        prop_assert_eq!(diff.explanation.unexplained, 0, "{}", diff);
+        prop_assert_eq!(diff.explanation.roots, 1, "{}", diff);
+    }
+}
+
+/// A whole trace from lines without checkpoints and end.
+fn with_checkpoints(lines: &str) -> Trace {
+    use sha2::{Digest, Sha256};
+    let mut text = String::new();
+    let (mut count, mut events) = (0, 0);
+    for line in lines.lines() {
+        text += line;
+        text += "\n";
+        count += 1;
+        events += 1;
+        if count % 1_000 == 0 {
+            let hash = format!("{:x}", Sha256::digest(&text));
+            text += &format!("{{\"checkpoint\":{count},\"sha256\":\"{hash}\"}}\n");
+            count += 1;
+        }
+    }
+    crate::testing::ended(text.into_bytes(), events - 1, "b")
+}
