@@ -125,7 +125,7 @@ impl<S: Scenario> Runner for TypedRunner<'_, S> {
             configuration: self.prepared.map.clone(),
             overrides: overrides.iter().map(OverrideText::from).map(|text| Value::from(&text)).collect(),
             nodes: self.prepared.setup.nodes.clone(),
-            algorithms: Algorithms::new(sim::ID_SCHEME, sim::DICE_SCHEME),
+            algorithms: Algorithms::default(),
         };
         let mut recorder = Recorder::new(sink, &header);
         let outcome = self.observed(seed, overrides, &mut recorder);

@@ -76,7 +76,29 @@ pub(crate) fn from_changes<S: Serialize + DeserializeOwned>(
     defaults: &S,
     changes: &Map<String, Value>,
 ) -> Result<S, SettingsError> {
-    let mut map = to_map(defaults);
+    let map = changed(scenario, to_map(defaults), changes)?;
+    typed(map).map_err(|error| {
+        // serde says what is wrong with a value, but not with which. A change that is impossible alone is the one.
+        let alone = |(key, value): (&String, &Value)| {
+            let alone = changed(scenario, to_map(defaults), &Map::from_iter([(key.clone(), value.clone())])).ok()?;
+            let error = typed::<S>(alone).err()?;
+            Some(format!("{key}={}: {error}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        };
+        let reason = changes.iter().find_map(alone).unwrap_or_else(|| error.to_string());
+        SettingsError::Impossible { scenario: scenario.to_owned(), reason }
+    })
+}
+
+fn typed<S: DeserializeOwned>(map: Map<String, Value>) -> Result<S, serde_json::Error> {
+    serde_json::from_value(if map.is_empty() { Value::Null } else { Value::Object(map) })
+}
+
+/// The defaults with `changes` over them, each of its default's type.
+fn changed(
+    scenario: &str,
+    mut map: Map<String, Value>,
+    changes: &Map<String, Value>,
+) -> Result<Map<String, Value>, SettingsError> {
     for (key, value) in changes {
         let Some(default) = map.get(key) else {
             return Err(SettingsError::Unknown {
@@ -93,9 +115,7 @@ pub(crate) fn from_changes<S: Serialize + DeserializeOwned>(
         })?;
         map.insert(key.clone(), value);
     }
-    let value = if map.is_empty() { Value::Null } else { Value::Object(map) };
-    serde_json::from_value(value)
-        .map_err(|error| SettingsError::Impossible { scenario: scenario.to_owned(), reason: error.to_string() })
+    Ok(map)
 }
 
 /// `key=value` pairs as a JSON object of strings; [`from_changes`] gives them the types of the defaults.

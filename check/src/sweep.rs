@@ -8,12 +8,12 @@ use rayon::prelude::*;
 use sim::{FaultCounts, Overrides};
 
 use crate::catalogue::Prepared;
-use crate::run::Outcome;
+use crate::run::{Outcome, Runner};
 use crate::scenario::Expected;
 
-/// How many seeds one thread takes at a time.
-const UNIT: u64 = 256;
-/// How many units each thread has before results are added up and interruption is looked for.
+/// How many seeds one thread takes at a time, at most.
+const UNIT_MAX: u64 = 256;
+/// Into how many units the seeds of one thread are cut between two times that results are added up.
 const UNITS_PER_JOB: u64 = 4;
 
 /// What to sweep.
@@ -143,42 +143,22 @@ pub fn sweep(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<SweepReport, rayon::ThreadPoolBuildError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(what.jobs).build()?;
-    let batch = UNIT * UNITS_PER_JOB * pool.current_num_threads() as u64;
-    let (done, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+    let jobs = pool.current_num_threads() as u64;
+    let seeds = what.seeds.end.saturating_sub(what.seeds.start);
+    // Small sweeps are cut small, so that every thread has its share of them.
+    let unit = (seeds / (jobs * UNITS_PER_JOB)).clamp(1, UNIT_MAX);
+    let batch = unit * UNITS_PER_JOB * jobs;
+    let state = State { what, stop, progress, done: 0.into(), failed: 0.into(), first: u64::MAX.into() };
     let mut report = SweepReport::default();
     let mut start = what.seeds.start;
     while start < what.seeds.end {
         let end = start.saturating_add(batch).min(what.seeds.end);
         let units: Vec<Range<u64>> =
-            (start..end).step_by(UNIT as usize).map(|unit| unit..(unit + UNIT).min(end)).collect();
-        let outcomes: Vec<Option<Vec<Outcome>>> = pool.install(|| {
-            units
-                .into_par_iter()
-                .map(|seeds| {
-                    let mut runner = prepared.runner();
-                    let mut outcomes = Vec::with_capacity(UNIT as usize);
-                    for seed in seeds {
-                        if stop.load(Ordering::Relaxed) {
-                            return None;
-                        }
-                        let outcome = runner.run(seed, &Overrides::default());
-                        let runs = done.fetch_add(1, Ordering::Relaxed) + 1;
-                        let failures =
-                            failed.fetch_add(u64::from(!outcome.holds()), Ordering::Relaxed);
-                        if runs % 64 == 0 {
-                            progress(runs, failures);
-                        }
-                        outcomes.push(outcome);
-                    }
-                    Some(outcomes)
-                })
-                .collect()
-        });
-        for unit in outcomes {
-            let Some(outcomes) = unit else {
-                report.interrupted = true;
-                return Ok(report);
-            };
+            (start..end).step_by(unit as usize).map(|from| from..from.saturating_add(unit).min(end)).collect();
+        let outcomes: Vec<Vec<Outcome>> = pool
+            .install(|| units.par_iter().map(|seeds| state.run(&mut *prepared.runner(), seeds.clone())).collect());
+        for (seeds, outcomes) in units.iter().zip(outcomes) {
+            let whole = outcomes.len() as u64 == seeds.end - seeds.start;
             for outcome in outcomes {
                 let fails = !outcome.holds();
                 report.add(outcome);
@@ -186,8 +166,49 @@ pub fn sweep(
                     return Ok(report);
                 }
             }
+            if !whole {
+                report.interrupted = true;
+                return Ok(report);
+            }
         }
         start = end;
     }
     Ok(report)
+}
+
+/// What the threads of a sweep share.
+struct State<'s> {
+    what: &'s Sweep,
+    stop: &'s AtomicBool,
+    progress: &'s (dyn Fn(u64, u64) + Sync),
+    /// Runs so far, and failures among them.
+    done: AtomicU64,
+    failed: AtomicU64,
+    /// The first failing seed so far. Where it ends the sweep, the seeds after it need not be run; those
+    /// before it are, so that the answer does not depend on which thread was faster.
+    first: AtomicU64,
+}
+
+impl State<'_> {
+    /// The outcomes from the first of these seeds on: of all, unless the sweep is stopped, or ends before them.
+    fn run(&self, runner: &mut dyn Runner, seeds: Range<u64>) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity((seeds.end - seeds.start) as usize);
+        for seed in seeds {
+            let over = self.what.first && seed > self.first.load(Ordering::Relaxed);
+            if over || self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let outcome = runner.run(seed, &Overrides::default());
+            if !outcome.holds() {
+                self.first.fetch_min(seed, Ordering::Relaxed);
+            }
+            let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+            let failed = self.failed.fetch_add(u64::from(!outcome.holds()), Ordering::Relaxed);
+            if done.is_multiple_of(64) {
+                (self.progress)(done, failed);
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
 }

@@ -1,1 +1,22 @@
-//! TODO
+//! Protocols and scenarios: what the lecture on threads and RPC shows, each wrong scheme a planted bug that must be
+//! found, each right one something that must hold under every seed.
+//!
+//! [`catalogue`] holds them all. [`rpc`] is remote procedure calls over a network that loses, repeats and delays:
+//! retries, identifiers, deduplication, crashes. [`networks`] are the networks by name.
+//!
+//! Deliberately absent: engine code, and any knowledge of seeds and dice.
+
+pub mod networks;
+pub mod rpc;
+pub mod web;
+
+use check::Catalogue;
+
+/// Every scenario there is.
+pub fn catalogue() -> Catalogue {
+    let mut catalogue = Catalogue::new();
+    for scenario in rpc::scenarios() {
+        catalogue.add(scenario);
+    }
+    catalogue
+}

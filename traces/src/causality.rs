@@ -5,8 +5,8 @@
 //! what makes futures small:
 //!
 //! - A *handler* line is something the node does or undergoes: `boot`, `crash`, `recv`, `drop`, `fire`, `fault`;
-//!   of a disk `synced`, `failed` and `lost`; of a stream `open`, `accept`, `broken` and what else arrives. It comes
-//!   after the node's previous handler line ([`Edge::Order`]) and after its cause ([`Edge::Cause`]).
+//!   of a disk `synced`, `failed` and `lost`; of a stream `open`, `accept`, `broken` and a `close` that the peer
+//!   asked for. It comes after the node's previous handler line ([`Edge::Order`]) and after its cause ([`Edge::Cause`]).
 //! - An *effect* line is something a handler asked for: `send`, `timer`, `invoke`, `return`, `note` and the rest.
 //!   It comes after its cause only. Nothing on its own node waits for it, so when the fate of one message is
 //!   changed, the future of that change is the message, its deliveries, and what follows on the nodes they
@@ -50,7 +50,7 @@ impl<'t> Causality<'t> {
         for index in 0..trace.len() {
             graph.add_node(index);
         }
-        let Edges { edges, unknown_causes } = edges_of(trace);
+        let Edges { edges, unknown_causes, .. } = Edges::of(trace);
         for (from, to, edge) in edges {
             graph.add_edge(vertex(from), vertex(to), edge);
         }
@@ -67,7 +67,8 @@ impl<'t> Causality<'t> {
         &self.graph
     }
 
-    /// How many events name a cause that the trace does not have: 0 in a sound trace.
+    /// How many events name a cause that is no line of the trace. A fault that strikes several nodes is one: each
+    /// node has its line, and the fault itself has none.
     pub const fn unknown_causes(&self) -> usize {
         self.unknown_causes
     }
@@ -144,81 +145,120 @@ fn vertex(place: usize) -> NodeIndex {
     NodeIndex::new(place)
 }
 
-/// The edges of a trace's graph.
+/// The edges of a trace's graph, and what they were made from.
 pub(crate) struct Edges {
     /// From, to, and why; places in the trace.
     pub(crate) edges: Vec<(usize, usize, Edge)>,
     pub(crate) unknown_causes: usize,
+    /// The places of the handler lines, in order.
+    pub(crate) handlers: Vec<usize>,
 }
 
-pub(crate) fn edges_of(trace: &Trace) -> Edges {
-    let mut edges = Vec::with_capacity(2 * trace.len());
-    let mut unknown_causes = 0;
-    for (event, cause) in causes_of_all(trace) {
-        match cause {
-            Some(cause) => edges.push((cause, event, Edge::Cause)),
-            None => unknown_causes += 1,
-        }
-    }
-    let mut last: Vec<Option<usize>> = vec![None; trace.header().nodes.len()];
-    for event in trace.events().filter(is_handler) {
-        if let Some(before) = last[event.node].replace(event.index) {
-            edges.push((before, event.index, Edge::Order));
-        }
-    }
-    Edges { edges, unknown_causes }
-}
-
-/// Every event that is not caused from outside, with the place of its cause: the two lists, ordered by id,
-/// are walked side by side.
-fn causes_of_all(trace: &Trace) -> Vec<(usize, Option<usize>)> {
-    let by_id = trace.by_id();
-    let mut wanted: Vec<_> =
-        trace.events().filter(|event| event.by != EventId::ROOT).map(|event| (event.by, event.index)).collect();
-    wanted.sort_unstable();
-    let mut found = Vec::with_capacity(wanted.len());
-    let mut from = 0;
-    for (cause, event) in wanted {
-        while by_id.get(from).is_some_and(|(id, _)| *id < cause) {
-            from += 1;
-        }
-        let mut place = by_id.get(from).filter(|(id, _)| *id == cause).map(|(_, place)| *place);
-        // Among several of one id, the latest before the event. `from` may move on: the events that are still to
-        // come with this cause stand later.
-        while let Some(&(id, next)) = by_id.get(from + 1) {
-            if id != cause || next >= event {
-                break;
+impl Edges {
+    pub(crate) fn of(trace: &Trace) -> Self {
+        let causes = Causes::of(trace);
+        let mut edges: Vec<_> =
+            (0..).zip(&causes.places).filter_map(|(to, from)| Some(((*from)?, to, Edge::Cause))).collect();
+        let mut handlers = Vec::new();
+        let mut last: Vec<Option<usize>> = vec![None; trace.header().nodes.len()];
+        for event in trace.events() {
+            if !is_handler(&event, || causes.places[event.index].map(|place| trace.event(place))) {
+                continue;
             }
-            place = Some(next);
-            from += 1;
+            handlers.push(event.index);
+            if let Some(before) = last[event.node].replace(event.index) {
+                edges.push((before, event.index, Edge::Order));
+            }
         }
-        found.push((event, place));
+        Self { edges, unknown_causes: causes.unknown, handlers }
     }
-    found.sort_unstable();
-    found
+}
+
+/// For every event, the place of its cause.
+struct Causes {
+    places: Vec<Option<usize>>,
+    /// How many name one that is not there.
+    unknown: usize,
+}
+
+impl Causes {
+    /// The list of causes and that of events, both ordered by id, are walked side by side.
+    fn of(trace: &Trace) -> Self {
+        let by_id = trace.by_id();
+        let mut wanted: Vec<_> = trace
+            .events()
+            .filter(|event| event.by != EventId::ROOT)
+            .map(|event| (event.by, event.index))
+            .collect();
+        wanted.sort_unstable();
+        let mut causes = Self { places: vec![None; trace.len()], unknown: 0 };
+        let mut from = 0;
+        for (cause, event) in wanted {
+            while by_id.get(from).is_some_and(|(id, _)| *id < cause) {
+                from += 1;
+            }
+            // Among several of one id, the latest before the event. The next event with this cause stands later,
+            // so that there is no need to come back.
+            while by_id.get(from + 1).is_some_and(|(id, place)| *id == cause && *place < event) {
+                from += 1;
+            }
+            let place = by_id.get(from).filter(|(id, _)| *id == cause).map(|(_, place)| *place);
+            causes.unknown += usize::from(place.is_none());
+            causes.places[event] = place;
+        }
+        causes.join_timers(trace);
+        causes
+    }
+
+    /// A timer and its firing are one event with one id and one cause, told in two lines. The first line is made
+    /// the cause of the second, so that a chain of causes shows both.
+    fn join_timers(&mut self, trace: &Trace) {
+        for pair in trace.by_id().windows(2) {
+            let [(first, set), (second, fired)] = [pair[0], pair[1]];
+            if first == second
+                && (trace.event(set).kind, trace.event(fired).kind) == (Kind::Timer, Kind::Fire)
+            {
+                self.unknown -=
+                    usize::from(trace.event(fired).by != EventId::ROOT && self.places[fired].is_none());
+                self.places[fired] = Some(set);
+            }
+        }
+    }
 }
 
 /// Whether the line is something a node does or undergoes, in contrast to something a handler asked for.
-pub(crate) fn is_handler(event: &Event<'_>) -> bool {
+/// `cause` finds its cause where that decides.
+fn is_handler<'t>(event: &Event<'t>, cause: impl FnOnce() -> Option<Event<'t>>) -> bool {
     match event.kind {
         Kind::Boot | Kind::Crash | Kind::Recv | Kind::Drop | Kind::Fire | Kind::Fault => true,
-        Kind::Disk => matches!(word_of(event, "action").as_deref(), Some("synced" | "failed" | "lost")),
-        // What a node asks of a stream is an effect; everything else came from the peer or the network.
-        Kind::Stream => !matches!(word_of(event, "name").as_deref(), Some("connect" | "close")),
+        Kind::Disk => is_disk_outcome(event),
+        Kind::Stream => match Words::of(event).name.as_deref() {
+            Some("connect") => false,
+            // The word is the same for the node that closes and for its peer, whom a packet tells.
+            Some("close") => cause().is_some_and(|cause| cause.node != event.node),
+            _ => true,
+        },
         _ => false,
     }
 }
 
-/// The text of the field `name` or `action`, without the number of a label.
-fn word_of(event: &Event<'_>, key: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Words {
-        name: Option<String>,
-        action: Option<String>,
+/// Whether the line tells what became of what a disk was asked for.
+pub(crate) fn is_disk_outcome(event: &Event<'_>) -> bool {
+    event.kind == Kind::Disk
+        && matches!(Words::of(event).action.as_deref(), Some("synced" | "failed" | "lost"))
+}
+
+/// The fields that tell lines of one kind apart.
+#[derive(Deserialize, Default)]
+struct Words {
+    name: Option<String>,
+    action: Option<String>,
+}
+
+impl Words {
+    fn of(event: &Event<'_>) -> Self {
+        event.parse().unwrap_or_default()
     }
-    let Words { name, action } = event.parse().ok()?;
-    let text = if key == "name" { name } else { action }?;
-    Some(text.split('/').next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
@@ -238,16 +278,44 @@ mod tests {
                 (0, "server", "boot", 0x2, 0, ",\"incarnation\":0"),
                 (0, "other", "boot", 0x3, 0, ",\"incarnation\":0"),
                 (1, "client", "invoke", 0x10, 0x1, ",\"payload\":null"),
-                (1, "client", "send", 0x11, 0x10, ",\"to\":\"server\",\"name\":\"call\",\"fate\":[5],\"payload\":null"),
+                (
+                    1,
+                    "client",
+                    "send",
+                    0x11,
+                    0x10,
+                    ",\"to\":\"server\",\"name\":\"call\",\"fate\":[5],\"payload\":null",
+                ),
                 (1, "client", "timer", 0x12, 0x10, ",\"name\":\"resend\",\"delay\":50"),
-                (2, "other", "send", 0x30, 0x3, ",\"to\":\"client\",\"name\":\"hi\",\"fate\":[1],\"payload\":null"),
+                (
+                    2,
+                    "other",
+                    "send",
+                    0x30,
+                    0x3,
+                    ",\"to\":\"client\",\"name\":\"hi\",\"fate\":[1],\"payload\":null",
+                ),
                 (3, "client", "recv", 0x31, 0x30, ",\"from\":\"other\",\"name\":\"hi\",\"payload\":null"),
                 (6, "server", "recv", 0x21, 0x11, ",\"from\":\"client\",\"name\":\"call\",\"payload\":null"),
                 (6, "server", "disk", 0x22, 0x21, ",\"name\":\"log\",\"action\":\"sync\""),
                 (8, "server", "disk", 0x23, 0x22, ",\"name\":\"log\",\"action\":\"synced\""),
-                (8, "server", "send", 0x24, 0x23, ",\"to\":\"client\",\"name\":\"ok\",\"fate\":[2],\"payload\":null"),
+                (
+                    8,
+                    "server",
+                    "send",
+                    0x24,
+                    0x23,
+                    ",\"to\":\"client\",\"name\":\"ok\",\"fate\":[2],\"payload\":null",
+                ),
                 (10, "client", "recv", 0x25, 0x24, ",\"from\":\"server\",\"name\":\"ok\",\"payload\":null"),
-                (10, "client", "return", 0x26, 0x25, ",\"of\":\"0000000000000010\",\"status\":\"ok\",\"payload\":null"),
+                (
+                    10,
+                    "client",
+                    "return",
+                    0x26,
+                    0x25,
+                    ",\"of\":\"0000000000000010\",\"status\":\"ok\",\"payload\":null",
+                ),
             ],
         )
     }
@@ -293,7 +361,8 @@ mod tests {
 
     #[test]
     fn what_a_node_asks_of_a_stream_or_disk_is_an_effect_and_what_comes_back_is_not() {
-        let stream = |name| format!(",\"name\":\"{name}\",\"peer\":\"server\",\"connection\":\"0000000000000005\"");
+        let stream =
+            |name| format!(",\"name\":\"{name}\",\"peer\":\"server\",\"connection\":\"0000000000000005\"");
         let disk = |action| format!(",\"name\":\"log\",\"action\":\"{action}\"");
         for (kind, tail, handler) in [
             ("stream", stream("connect"), false),
@@ -310,8 +379,39 @@ mod tests {
             ("crash", ",\"incarnation\":0".into(), true),
         ] {
             let trace = by_hand(NODES, &[(0, "client", kind, 1, 0, &tail)]);
-            assert_eq!(is_handler(&trace.event(0)), handler, "{kind}{tail}");
+            assert_eq!(Edges::of(&trace).handlers.len(), usize::from(handler), "{kind}{tail}");
         }
+    }
+
+    #[test]
+    fn a_close_is_an_effect_of_who_asks_and_happens_to_the_peer() {
+        let close = ",\"name\":\"close\",\"peer\":\"x\",\"connection\":\"0000000000000005\"";
+        let trace = by_hand(
+            NODES,
+            &[
+                (0, "client", "boot", 1, 0, ""),
+                (1, "client", "stream", 2, 1, close),
+                (2, "server", "stream", 3, 2, close),
+            ],
+        );
+        assert_eq!(Edges::of(&trace).handlers, [0, 2]);
+    }
+
+    #[test]
+    fn a_timer_and_its_firing_share_an_id_and_the_first_causes_the_second() {
+        let trace = by_hand(
+            NODES,
+            &[
+                (0, "client", "boot", 1, 0, ""),
+                (0, "client", "timer", 2, 1, ",\"name\":\"tick\",\"delay\":5"),
+                (5, "client", "fire", 2, 1, ",\"name\":\"tick\""),
+                (5, "client", "note", 3, 2, ",\"payload\":null"),
+            ],
+        );
+        let causality = Causality::of(&trace);
+        assert_eq!(causality.causes(EventId(3)), [3, 2, 1, 0]);
+        assert_eq!(causality.future_of_all([1]), [1, 2, 3]);
+        assert!(causality.is_acyclic());
     }
 
     #[test]
@@ -330,7 +430,14 @@ mod tests {
         assert_eq!((causality.cause(1), causality.cause(3)), (Some(0), Some(2)));
         assert_eq!((causality.unknown_causes(), causality.is_acyclic()), (1, true));
         assert_eq!(causality.future(EventId(7)), [0, 1, 2, 3]);
-        let circle = by_hand(NODES, &[(0, "client", "note", 1, 2, ""), (1, "client", "note", 2, 1, ""), (2, "client", "note", 3, 3, "")]);
+        let circle = by_hand(
+            NODES,
+            &[
+                (0, "client", "note", 1, 2, ""),
+                (1, "client", "note", 2, 1, ""),
+                (2, "client", "note", 3, 3, ""),
+            ],
+        );
         let causality = Causality::of(&circle);
         assert!(!causality.is_acyclic());
         assert_eq!(causality.causes(EventId(1)), [0, 1, 0]);

@@ -138,10 +138,15 @@ pub enum Decision {
         fates: Sides<Vec<u64>>,
     },
     /// A pick, a fault, a crash, a restart or the outcome of a sync that is on one side only, is another one, or
-    /// came at another time.
+    /// came at another time; or a message that was damaged on one side.
     Event {
         /// The lines.
         lines: Sides<Option<Line>>,
+    },
+    /// Which of the events at one instant comes first.
+    Order {
+        /// The one that comes first in each.
+        lines: Sides<Line>,
     },
     /// No event tells what was decided, but the headers differ.
     Header,
@@ -300,12 +305,17 @@ fn first_decision(a: &Trace, b: &Trace, x: Option<Event<'_>>, y: Option<Event<'_
     {
         return decided(a, b, Some(x), Some(y));
     }
-    // Two lines that have nothing to do with each other: the earlier of them came in addition, unless the other
-    // trace has it too, elsewhere.
-    let elsewhere = |event: &Event<'_>, other: &Trace| other.find(event.id).next().map(|found| found.index);
-    let of_a = x.and_then(|x| decided(a, b, Some(x), elsewhere(&x, b).map(|index| b.event(index))));
-    let of_b = || y.and_then(|y| decided(a, b, elsewhere(&y, a).map(|index| a.event(index)), Some(y)));
-    of_a.or_else(of_b)
+    // Two lines that have nothing to do with each other: each is compared with its like elsewhere, if it has one.
+    let x_in_b = x.and_then(|x| b.find(x.id).find(|found| found.word == x.word));
+    let y_in_a = y.and_then(|y| a.find(y.id).find(|found| found.word == y.word));
+    if let (Some(x), Some(y), Some(x_in_b), Some(y_in_a)) = (x, y, x_in_b, y_in_a)
+        && x.t == y.t
+        && (x.line, y.line) == (x_in_b.line, y_in_a.line)
+    {
+        return Some(Decision::Order { lines: Sides { a: Line::of(a, x.index), b: Line::of(b, y.index) } });
+    }
+    let of_a = x.and_then(|x| decided(a, b, Some(x), x_in_b));
+    of_a.or_else(|| y.and_then(|y| decided(a, b, y_in_a, Some(y))))
 }
 
 /// The decision that two corresponding lines tell, or one that is alone, if any.
@@ -316,10 +326,25 @@ fn decided(a: &Trace, b: &Trace, x: Option<Event<'_>>, y: Option<Event<'_>>) -> 
     {
         return fate_decision(x, y);
     }
-    let decides = explain::is_decision(&either) || y.is_some_and(|y| explain::is_decision(&y));
+    let decides = explain::is_decision(&either)
+        || y.is_some_and(|y| explain::is_decision(&y))
+        || matches!((x, y), (Some(x), Some(y)) if is_damage(&x, &y));
     let same = matches!((x, y), (Some(x), Some(y)) if x.t == y.t && x.same_content(&y));
     let line = |trace: &Trace, event: Option<Event<'_>>| event.map(|event| Line::of(trace, event.index));
     (decides && !same).then(|| Decision::Event { lines: Sides { a: line(a, x), b: line(b, y) } })
+}
+
+/// Whether the network damaged one of two deliveries of one id: a receiver noticed, or got something else.
+fn is_damage(x: &Event<'_>, y: &Event<'_>) -> bool {
+    let noticed = |event: &Event<'_>| {
+        event.kind == Kind::Drop && event.field("reason").is_some_and(|reason| reason == "corrupt")
+    };
+    match (x.kind, y.kind) {
+        (Kind::Recv, Kind::Recv) => !x.same_content(y),
+        (Kind::Drop, Kind::Recv) => noticed(x),
+        (Kind::Recv, Kind::Drop) => noticed(y),
+        _ => false,
+    }
 }
 
 /// Two sends of one id, if their fates differ.

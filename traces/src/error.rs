@@ -111,7 +111,9 @@ pub enum ReadError {
         problem: String,
     },
     /// The lines before a checkpoint are not those that were written.
-    #[error("{name}:{line}: the {lines} lines before this checkpoint were changed: their hash is {found}, expected {expected}")]
+    #[error(
+        "{name}:{line}: the {lines} lines before this checkpoint were changed: their hash is {found}, expected {expected}"
+    )]
     Checkpoint {
         /// The file.
         name: String,
@@ -125,7 +127,9 @@ pub enum ReadError {
         found: String,
     },
     /// The lines before the end are not those that were written.
-    #[error("{name}: lines after the last checkpoint were changed: the hash of all before the end is {found}, expected {expected}")]
+    #[error(
+        "{name}: lines after the last checkpoint were changed: the hash of all before the end is {found}, expected {expected}"
+    )]
     EndHash {
         /// The file.
         name: String,

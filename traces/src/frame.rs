@@ -40,10 +40,10 @@ pub struct Algorithms {
     pub hash: String,
 }
 
-impl Algorithms {
-    /// The given schemes, and `sha256`.
-    pub fn new(id: impl Into<String>, dice: impl Into<String>) -> Self {
-        Self { id: id.into(), dice: dice.into(), hash: "sha256".into() }
+impl Default for Algorithms {
+    /// Those of the engine this crate is built with.
+    fn default() -> Self {
+        Self { id: sim::ID_SCHEME.into(), dice: sim::DICE_SCHEME.into(), hash: "sha256".into() }
     }
 }
 
@@ -135,7 +135,16 @@ impl From<&Header> for HeaderLine {
     fn from(header: &Header) -> Self {
         let Header { scenario, seed, configuration, overrides, nodes, algorithms } = header.clone();
         let seed = Seed(seed);
-        Self { format: FORMAT.into(), version: VERSION, scenario, seed, configuration, overrides, nodes, algorithms }
+        Self {
+            format: FORMAT.into(),
+            version: VERSION,
+            scenario,
+            seed,
+            configuration,
+            overrides,
+            nodes,
+            algorithms,
+        }
     }
 }
 

@@ -7,14 +7,14 @@
 //! This is the only place where events become text. Deliberately absent: any knowledge of a protocol (messages
 //! come as whatever they serialise to), the wall clock, and a binary format: compressed lines are small enough.
 
-mod error;
-pub mod format;
-mod frame;
-mod file;
-mod recorder;
-mod reader;
 mod causality;
 pub mod diff;
+mod error;
+mod file;
+pub mod format;
+mod frame;
+mod reader;
+mod recorder;
 #[cfg(test)]
 mod testing;
 

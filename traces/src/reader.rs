@@ -214,7 +214,11 @@ impl Trace {
             // The beginning of our own beginning is a trace that was cut very early.
             let cut = MAGIC.starts_with(&bytes);
             let name = name.into();
-            return Err(if cut { ReadError::Truncated { name, lines: 0 } } else { ReadError::Foreign { name } });
+            return Err(if cut {
+                ReadError::Truncated { name, lines: 0 }
+            } else {
+                ReadError::Foreign { name }
+            });
         }
         let text = String::from_utf8(bytes).map_err(|error| not_utf8(name, &error))?;
         Parser::new(name, &text).run().map(|parsed| parsed.into_trace(name, text))
@@ -341,7 +345,11 @@ impl Problem {
             what.truncate(position);
         }
         let at = if error.column() == 0 { line.len() } else { error.column() - 1 };
-        if what.starts_with("expected") { Self::new(at, what) } else { Self::new(at, format!("expected an intact line of a trace: {what}")) }
+        if what.starts_with("expected") {
+            Self::new(at, what)
+        } else {
+            Self::new(at, format!("expected an intact line of a trace: {what}"))
+        }
     }
 }
 
@@ -482,7 +490,8 @@ impl<'t> Parser<'t> {
         serde_json::from_str::<WellFormed>(line).map_err(|error| Problem::json(line, &error))?;
         let node = self.node(&line[node], node_at)?;
         let kind = self.kind(&line[kind]);
-        let len = u32::try_from(line.len()).map_err(|_| Problem::new(0, "expected a line of less than 4 GiB"))?;
+        let len =
+            u32::try_from(line.len()).map_err(|_| Problem::new(0, "expected a line of less than 4 GiB"))?;
         Ok(Entry { t, id, by, start: 0, len, node, kind, tail: tail as u32 })
     }
 
@@ -493,7 +502,8 @@ impl<'t> Parser<'t> {
         } else {
             self.nodes.get(escaped)
         };
-        let missing = || Problem::new(at, format!("expected a node that the header names, found \"{escaped}\""));
+        let missing =
+            || Problem::new(at, format!("expected a node that the header names, found \"{escaped}\""));
         found.copied().ok_or_else(missing)
     }
 
@@ -521,19 +531,27 @@ impl<'t> Parser<'t> {
         let CheckpointLine { checkpoint: lines, sha256: expected } = self.frame_line(line)?;
         let before = self.lines - 1;
         if lines != before {
-            let what = format!("expected the number of lines before this checkpoint, {before}, found {lines}");
+            let what =
+                format!("expected the number of lines before this checkpoint, {before}, found {lines}");
             return Err(self.malformed(Problem::new("{\"checkpoint\":".len(), what)));
         }
         let found = self.hash_until(start);
         if found != expected {
-            return Err(ReadError::Checkpoint { name: self.name.into(), line: self.lines, lines, expected, found });
+            return Err(ReadError::Checkpoint {
+                name: self.name.into(),
+                line: self.lines,
+                lines,
+                expected,
+                found,
+            });
         }
         self.checkpoints.push(Checkpoint { lines, events: self.entries.len(), sha256: found });
         Ok(())
     }
 
     fn end(mut self, header: Header, start: usize, line: &'t str) -> Result<Parsed, ReadError> {
-        let EndLine { end, t, events, digest, verdict, violations, sha256: expected } = self.frame_line(line)?;
+        let EndLine { end, t, events, digest, verdict, violations, sha256: expected } =
+            self.frame_line(line)?;
         let found = self.hash_until(start);
         if found != expected {
             return Err(ReadError::EndHash { name: self.name.into(), expected, found });
@@ -544,11 +562,14 @@ impl<'t> Parser<'t> {
         }
         let digest: Option<&[u8; 16]> = digest.as_bytes().try_into().ok();
         let Some(digest) = digest.and_then(parse_hex) else {
-            return Err(self.malformed(Problem::new(0, "expected a digest of 16 lower-case hexadecimal digits")));
+            return Err(
+                self.malformed(Problem::new(0, "expected a digest of 16 lower-case hexadecimal digits"))
+            );
         };
         let ending = End { time: t, digest, violations };
         if !end || ending.verdict() != verdict {
-            let what = "expected \"end\":true, and the verdict \"violated\" if and only if there are violations";
+            let what =
+                "expected \"end\":true, and the verdict \"violated\" if and only if there are violations";
             return Err(self.malformed(Problem::new(0, what)));
         }
         if self.at != self.text.len() {
@@ -789,26 +810,53 @@ mod tests {
     fn a_changed_line_before_a_checkpoint_is_reported_there() {
         let bytes = String::from_utf8(Toy::new(4, 100).bytes()).unwrap();
         let error = error_of(bytes.replacen("\"incarnation\":0", "\"incarnation\":1", 1));
-        assert!(error.starts_with("run.jsonl:1001: the 1000 lines before this checkpoint were changed:"), "{error}");
+        assert!(
+            error.starts_with("run.jsonl:1001: the 1000 lines before this checkpoint were changed:"),
+            "{error}"
+        );
     }
 
     #[test]
     fn malformed_lines_are_reported_with_line_column_and_what_was_expected() {
         let cases = [
             ("{\"t\":0,", "{\"t\":-1,", "run.jsonl:2:6: expected an integer, found \"-1,"),
-            ("{\"t\":0,", "{\"t\":18446744073709551616,", "run.jsonl:2:6: expected an integer below 2^64, found"),
+            (
+                "{\"t\":0,",
+                "{\"t\":18446744073709551616,",
+                "run.jsonl:2:6: expected an integer below 2^64, found",
+            ),
             ("{\"t\":0,", "{\"t\":00,", "run.jsonl:2:6: expected an integer, found"),
-            ("{\"t\":0,", "{\"x\":0,", "run.jsonl:2:1: expected a line that begins with {\"t\":, {\"checkpoint\": or {\"end\":"),
-            ("\"node\":\"node-0\"", "\"node\":\"node-9\"", "run.jsonl:2:15: expected a node that the header names, found \"node-9\""),
+            (
+                "{\"t\":0,",
+                "{\"x\":0,",
+                "run.jsonl:2:1: expected a line that begins with {\"t\":, {\"checkpoint\": or {\"end\":",
+            ),
+            (
+                "\"node\":\"node-0\"",
+                "\"node\":\"node-9\"",
+                "run.jsonl:2:15: expected a node that the header names, found \"node-9\"",
+            ),
             ("\"node\":\"node-0\"", "\"node\":7", "run.jsonl:2:15: expected a string, found \"7,"),
             ("\"kind\":\"boot\"", "\"sort\":\"boot\"", "run.jsonl:2:23: expected ,\"kind\":, found"),
-            ("\"by\":\"0000000000000000\"", "\"by\":\"000000000000000G\"", "run.jsonl:2:68: expected 16 lower-case hexadecimal digits in quotes, found"),
-            ("\"by\":\"0000000000000000\"", "\"by\":\"0\"", "run.jsonl:2:68: expected 16 lower-case hexadecimal digits in quotes, found"),
-            ("\"incarnation\":0}", "\"incarnation\":x}", "run.jsonl:2:101: expected"),
+            (
+                "\"by\":\"0000000000000000\"",
+                "\"by\":\"000000000000000G\"",
+                "run.jsonl:2:67: expected 16 lower-case hexadecimal digits in quotes, found",
+            ),
+            (
+                "\"by\":\"0000000000000000\"",
+                "\"by\":\"0\"",
+                "run.jsonl:2:67: expected 16 lower-case hexadecimal digits in quotes, found",
+            ),
+            ("\"incarnation\":0}", "\"incarnation\":x}", "run.jsonl:2:"),
             ("\"incarnation\":0}", "\"incarnation\":0", "run.jsonl:2:"),
             ("\"incarnation\":0}", "\"incarnation\":1e999}", "run.jsonl:2:"),
             ("\"seed\":\"0x", "\"seed\":\"", "run.jsonl:1:"),
-            ("\"node-1\"", "\"node-0\"", "run.jsonl:1:1: expected every node to have its own name, found \"node-0\" twice"),
+            (
+                "\"node-1\"",
+                "\"node-0\"",
+                "run.jsonl:1:1: expected every node to have its own name, found \"node-0\" twice",
+            ),
         ];
         for (from, to, expected) in cases {
             let error = error_of(replaced(from, to));
@@ -816,7 +864,10 @@ mod tests {
         }
         let mut not_utf8 = small();
         not_utf8[60] = 0xff;
-        assert_eq!(error_of(not_utf8), "run.jsonl:1:61: expected UTF-8, found a byte that cannot be part of it");
+        assert_eq!(
+            error_of(not_utf8),
+            "run.jsonl:1:61: expected UTF-8, found a byte that cannot be part of it"
+        );
     }
 
     #[test]
@@ -840,7 +891,10 @@ mod tests {
     fn unknown_kinds_are_kept_and_unknown_keys_ignored() {
         let trace = by_hand(
             &["a\"b"],
-            &[(1, "a\\\"b", "pause", 1, 0, ",\"for\":5"), (2, "a\\u0022b", "fire", 2, 1, ",\"name\":\"x\",\"new\":[1.5]")],
+            &[
+                (1, "a\\\"b", "pause", 1, 0, ",\"for\":5"),
+                (2, "a\\u0022b", "fire", 2, 1, ",\"name\":\"x\",\"new\":[1.5]"),
+            ],
         );
         let first = trace.event(0);
         assert_eq!((first.kind, first.word, first.tail), (Kind::Opaque, "pause", ",\"for\":5}"));
@@ -848,7 +902,8 @@ mod tests {
         let second = trace.event(1);
         assert_eq!((second.kind, second.node_name, second.by), (Kind::Fire, "a\"b", EventId(1)));
         assert_eq!(trace.line_number(1), 3);
-        let newer = String::from_utf8(small()).unwrap().replacen("\"scenario\"", "\"later\":1,\"scenario\"", 1);
+        let newer =
+            String::from_utf8(small()).unwrap().replacen("\"scenario\"", "\"later\":1,\"scenario\"", 1);
         let (lines, _) = newer.split_at(newer.find("{\"end\"").unwrap());
         let events = lines.lines().count() - 1;
         assert_eq!(ended(lines.into(), events, "newer").header().scenario, "rpc/test");
@@ -856,7 +911,10 @@ mod tests {
 
     #[test]
     fn events_are_found_by_id_also_when_ids_repeat() {
-        let trace = by_hand(&["a"], &[(1, "a", "fire", 7, 0, ""), (2, "a", "fire", 3, 0, ""), (3, "a", "fire", 7, 0, "")]);
+        let trace = by_hand(
+            &["a"],
+            &[(1, "a", "fire", 7, 0, ""), (2, "a", "fire", 3, 0, ""), (3, "a", "fire", 7, 0, "")],
+        );
         let places = |id| trace.find(EventId(id)).map(|event| event.index).collect::<Vec<_>>();
         assert_eq!((places(7), places(3), places(1), places(9)), (vec![0, 2], vec![1], vec![], vec![]));
     }

@@ -11,7 +11,9 @@ use std::io::Write;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sim::{DiskAction, DropReason, EventId, Message, NodeId, Observer, Record, Stamp, Status, SyncError, TaskAction};
+use sim::{
+    DiskAction, DropReason, EventId, Message, NodeId, Observer, Record, Stamp, Status, SyncError, TaskAction,
+};
 
 use crate::error::WriteError;
 use crate::format::{self, CHECKPOINT_EVERY, close, integer, key, label, open};
@@ -24,7 +26,7 @@ const BUFFER: usize = 1 << 16;
 ///
 /// ```
 /// use serde_json::Map;
-/// use traces::{Algorithms, End, Header, Recorder, Trace};
+/// use snowglobe_traces::{Algorithms, End, Header, Recorder, Trace};
 ///
 /// let header = Header {
 ///     scenario: "example".into(),
@@ -32,7 +34,7 @@ const BUFFER: usize = 1 << 16;
 ///     configuration: Map::new(),
 ///     overrides: vec![],
 ///     nodes: vec!["server".into()],
-///     algorithms: Algorithms::new("path-1", "chacha-1"),
+///     algorithms: Algorithms::default(),
 /// };
 /// let recorder = Recorder::new(Vec::new(), &header);
 /// // … the world runs, and shows the recorder what happens …
@@ -447,7 +449,13 @@ mod tests {
             Record::Crash { incarnation: 1, after: None },
             Record::Crash { incarnation: 1, after: Some(3) },
             Record::Send { to: NodeId(0), label: call, fate: &[], connection: None, message: &message },
-            Record::Send { to: NodeId(0), label: call, fate: &[5, 9], connection: Some(connection), message: &message },
+            Record::Send {
+                to: NodeId(0),
+                label: call,
+                fate: &[5, 9],
+                connection: Some(connection),
+                message: &message,
+            },
             Record::Receive { from: NodeId(0), label: call, connection: None, message: &message },
             Record::Drop { from: NodeId(0), label: call, reason: DropReason::QueueFull },
             Record::Timer { label: name, delay: 1_000 },
@@ -456,7 +464,12 @@ mod tests {
             Record::Invoke { note: &note },
             Record::Return { of: OpId(EventId(0xc)), status: Status::Unknown, note: &note },
             Record::Pick { label: Label::new("ready"), value: 3 },
-            Record::Check { property: "at most once", holds: false, evidence: &[EventId(1), EventId(2)], detail: "twice" },
+            Record::Check {
+                property: "at most once",
+                holds: false,
+                evidence: &[EventId(1), EventId(2)],
+                detail: "twice",
+            },
             Record::Stream { label: Label::new("open"), peer: NodeId(0), connection },
             disk(DiskAction::Write(b"text")),
             disk(DiskAction::Append(&[0, 1])),
@@ -479,7 +492,7 @@ mod tests {
             text.lines().next().unwrap(),
             "{\"format\":\"snowglobe-trace\",\"version\":1,\"scenario\":\"rpc/test\",\"seed\":\"0x000000000000002a\",\
              \"configuration\":{\"loss\":\"1/10\",\"clients\":2},\"overrides\":[],\"nodes\":[\"client-1\",\"server\"],\
-             \"algorithms\":{\"id\":\"path-1\",\"dice\":\"chacha-1\",\"hash\":\"sha256\"}}"
+             \"algorithms\":{\"id\":\"an-id\",\"dice\":\"some-dice\",\"hash\":\"sha256\"}}"
         );
         assert_eq!(
             text.lines().nth(1).unwrap(),
@@ -495,7 +508,9 @@ mod tests {
                 "crash,\"incarnation\":1}",
                 "crash,\"incarnation\":1,\"after\":3}",
                 &format!("send,\"to\":\"client-1\",\"name\":\"call\",\"fate\":[],{call}"),
-                &format!("send,\"to\":\"client-1\",\"name\":\"call\",\"connection\":\"ffffffffffffffff\",\"fate\":[5,9],{call}"),
+                &format!(
+                    "send,\"to\":\"client-1\",\"name\":\"call\",\"connection\":\"ffffffffffffffff\",\"fate\":[5,9],{call}"
+                ),
                 &format!("recv,\"from\":\"client-1\",\"name\":\"call\",{call}"),
                 "drop,\"from\":\"client-1\",\"name\":\"call\",\"reason\":\"queue-full\"}",
                 "timer,\"name\":\"resend/7\",\"delay\":1000}",

@@ -35,7 +35,7 @@ pub(crate) fn header(nodes: &[&str]) -> Header {
         configuration: Map::from_iter([("loss".into(), json!("1/10")), ("clients".into(), json!(2))]),
         overrides: vec![],
         nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
-        algorithms: Algorithms::new("path-1", "chacha-1"),
+        algorithms: Algorithms { id: "an-id".into(), dice: "some-dice".into(), hash: "sha256".into() },
     }
 }
 
@@ -128,7 +128,8 @@ impl Toy {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let names: Vec<_> = (0..=self.clients).map(|node| format!("node-{node}")).collect();
         let mut header = header(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        header.overrides = self.lost.iter().map(|id| json!({"lose": format!("{id:016x}")})).collect::<Vec<Value>>();
+        header.overrides =
+            self.lost.iter().map(|id| json!({"lose": format!("{id:016x}")})).collect::<Vec<Value>>();
         let mut recorder = Recorder::new(Vec::new(), &header);
         let time = self.run(&mut recorder);
         recorder.finish(&end(time)).unwrap()
@@ -168,9 +169,17 @@ impl<O: Observer<Rpc>> Run<'_, O> {
         self.losses += u64::from(lost);
         let fate: &[u64] = if lost { &[] } else { &[delay] };
         let (to_node, label) = (NodeId(to), message.label());
-        self.show(from, id, by, &Record::Send { to: to_node, label, fate, connection: None, message: &message });
+        self.show(
+            from,
+            id,
+            by,
+            &Record::Send { to: to_node, label, fate, connection: None, message: &message },
+        );
         for delay in fate {
-            self.queue.insert((self.now + delay, mix(id, 6)), (id, Pending::Delivery { from, to, message: message.clone() }));
+            self.queue.insert(
+                (self.now + delay, mix(id, 6)),
+                (id, Pending::Delivery { from, to, message: message.clone() }),
+            );
         }
     }
 
@@ -178,7 +187,12 @@ impl<O: Observer<Rpc>> Run<'_, O> {
         match pending {
             Pending::Delivery { from, to, message } => {
                 let (sender, label) = (NodeId(from), message.label());
-                self.show(to, id, by, &Record::Receive { from: sender, label, connection: None, message: &message });
+                self.show(
+                    to,
+                    id,
+                    by,
+                    &Record::Receive { from: sender, label, connection: None, message: &message },
+                );
                 match message {
                     Rpc::Call { operation, .. } => {
                         self.served += 1;

@@ -11,12 +11,14 @@
 //!
 //! This errs on one side only: it may call a difference explained that is not, never the reverse.
 
+use std::collections::BTreeMap;
+
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::Serialize;
 
 use super::align::{Aligned, Relation};
 use super::{Decision, Headers, Line, Sides, decided};
-use crate::causality::{edges_of, is_handler};
+use crate::causality::{Edges, is_disk_outcome};
 use crate::reader::{Event, Kind, Trace};
 
 /// How many decisions are listed.
@@ -56,7 +58,12 @@ pub(crate) fn is_decision(event: &Event<'_>) -> bool {
     match event.kind {
         // A restart is told by its boot alone.
         Kind::Pick | Kind::Fault | Kind::Crash | Kind::Boot => true,
-        Kind::Disk => is_handler(event),
+        Kind::Disk => is_disk_outcome(event),
+        // Packets that open a connection have no line of their own that tells their fate. `close` stands for
+        // what a program asks, too, and cannot be counted.
+        Kind::Stream => ["accept", "open", "closed", "broken"]
+            .iter()
+            .any(|name| event.field("name").is_some_and(|found| found == *name)),
         _ => false,
     }
 }
@@ -94,25 +101,29 @@ struct Overlay<'t> {
     b: &'t Trace,
     aligned: &'t Aligned,
     graph: DiGraph<(), ()>,
+    /// Events of the first trace that change places with the next on their node, at one instant.
+    swaps: Vec<(usize, usize)>,
 }
 
 impl<'t> Overlay<'t> {
     fn of(a: &'t Trace, b: &'t Trace, aligned: &'t Aligned) -> Self {
         let graph = DiGraph::with_capacity(a.len() + b.len(), 2 * (a.len() + b.len()));
-        let mut overlay = Self { a, b, aligned, graph };
+        let mut overlay = Self { a, b, aligned, graph, swaps: Vec::new() };
         for _ in 0..a.len() + b.len() {
             overlay.graph.add_node(());
         }
-        for (from, to, _) in edges_of(a).edges {
+        let (of_a, of_b) = (Edges::of(a), Edges::of(b));
+        for (from, to, _) in of_a.edges {
             overlay.graph.add_edge(NodeIndex::new(from), NodeIndex::new(to), ());
         }
-        for (from, to, _) in edges_of(b).edges {
+        for (from, to, _) in of_b.edges {
             let (from, to) = (overlay.vertex_of_b(from), overlay.vertex_of_b(to));
             overlay.graph.add_edge(from, to, ());
         }
-        let (handlers_a, handlers_b) = (Handlers::of(a), Handlers::of(b));
-        overlay.add_absences(a, &handlers_b, true);
-        overlay.add_absences(b, &handlers_a, false);
+        let (in_a, in_b) = (Handlers::of(a, &of_a.handlers), Handlers::of(b, &of_b.handlers));
+        overlay.add_absences(a, &of_a.handlers, &in_b, true);
+        overlay.add_absences(b, &of_b.handlers, &in_a, false);
+        overlay.find_swaps(&in_a);
         overlay
     }
 
@@ -138,8 +149,8 @@ impl<'t> Overlay<'t> {
     }
 
     /// From every handler line of `trace` that differs to what its node does in the other trace from then on.
-    fn add_absences(&mut self, trace: &'t Trace, others: &Handlers<'t>, of_a: bool) {
-        for event in trace.events().filter(is_handler) {
+    fn add_absences(&mut self, trace: &Trace, handlers: &[usize], others: &Handlers<'_>, of_a: bool) {
+        for event in handlers.iter().map(|place| trace.event(*place)) {
             let from = self.vertex(event.index, of_a);
             let differs = self.pair(from.index()).is_some_and(|pair| pair.differs());
             if differs && let Some(place) = others.first_since(event.node_name, event.t) {
@@ -148,18 +159,39 @@ impl<'t> Overlay<'t> {
             }
         }
     }
+
+    /// The decision of a swap whose first event, in the first trace, is at a vertex.
+    fn swap_at(&self, vertex: usize) -> Option<Decision> {
+        let (first, second) = self.swaps.iter().find(|(first, _)| *first == vertex)?;
+        let lines = Sides { a: Line::of(self.a, *first), b: Line::of(self.b, self.aligned.of_a[*second]?) };
+        Some(Decision::Order { lines })
+    }
+
+    /// Two events that reach a node at one instant may come in either order, which no line tells.
+    fn find_swaps(&mut self, in_a: &Handlers<'_>) {
+        for handlers in in_a.0.values() {
+            let common =
+                || handlers.iter().filter_map(|(t, place)| Some((*t, *place, self.aligned.of_a[*place]?)));
+            for ((t, first, first_in_b), (u, second, second_in_b)) in common().zip(common().skip(1)) {
+                let in_b = |place| self.b.event(place).t;
+                if t == u && first_in_b > second_in_b && in_b(first_in_b) == in_b(second_in_b) {
+                    self.swaps.push((first, second));
+                }
+            }
+        }
+    }
 }
 
-/// The handler lines of each node, in order.
-struct Handlers<'t>(std::collections::BTreeMap<&'t str, Vec<(u64, usize)>>);
+/// The handler lines of each node, with their time, in order.
+struct Handlers<'t>(BTreeMap<&'t str, Vec<(u64, usize)>>);
 
 impl<'t> Handlers<'t> {
-    fn of(trace: &'t Trace) -> Self {
-        let mut handlers = std::collections::BTreeMap::<_, Vec<_>>::new();
-        for event in trace.events().filter(is_handler) {
-            handlers.entry(event.node_name).or_default().push((event.t, event.index));
+    fn of(trace: &'t Trace, handlers: &[usize]) -> Self {
+        let mut of_nodes = BTreeMap::<_, Vec<_>>::new();
+        for event in handlers.iter().map(|place| trace.event(*place)) {
+            of_nodes.entry(event.node_name).or_default().push((event.t, event.index));
         }
-        Self(handlers)
+        Self(of_nodes)
     }
 
     /// The place of the first one at `time` or later.
@@ -183,6 +215,7 @@ impl Explanation {
             .filter_map(|vertex| Some((vertex, overlay.pair(vertex)?)))
             .filter(|(_, pair)| pair.differs() && counts(&pair.either()))
             .collect();
+        // For the first one to be the earliest.
         differing.sort_by_key(|(_, pair)| pair.time());
         let mut reached = Reached(vec![false; a.len() + b.len()]);
         let mut explanation = Self {
@@ -193,17 +226,28 @@ impl Explanation {
             unexplained: 0,
             first_unexplained: Sides::default(),
         };
+        if basis == Basis::OtherInputs {
+            return explanation;
+        }
         // In the order of time, so that a decision that follows from another is reached before its turn.
-        for (vertex, pair) in &differing {
-            if reached.0[*vertex] {
+        let swaps = overlay.swaps.iter().map(|(first, _)| (*first, a.event(*first).t, None));
+        let mut candidates: Vec<_> =
+            differing.iter().map(|(vertex, pair)| (*vertex, pair.time(), Some(*pair))).chain(swaps).collect();
+        candidates.sort_by_key(|(_, time, _)| *time);
+        for (vertex, _, pair) in candidates {
+            if reached.0[vertex] {
                 continue;
             }
-            if let Some(decision) = decided(a, b, pair.x, pair.y) {
+            let decision = match pair {
+                Some(pair) => decided(a, b, pair.x, pair.y),
+                None => overlay.swap_at(vertex),
+            };
+            if let Some(decision) = decision {
                 explanation.roots += 1;
                 if explanation.decisions.len() < LISTED {
                     explanation.decisions.push(decision);
                 }
-                reached.follow(&overlay.graph, *vertex);
+                reached.follow(&overlay.graph, vertex);
             }
         }
         let without_cause = |vertex: usize| match basis {

@@ -48,12 +48,17 @@ impl Diff {
         writeln!(f, "\noutcomes:")?;
         for (side, outcome) in [("A", a), ("B", b)] {
             let verdict = outcome.verdict.as_str();
-            writeln!(f, "  {side}  {verdict}, {} events, {} ns, digest {}", outcome.events, outcome.time, outcome.digest)?;
+            writeln!(
+                f,
+                "  {side}  {verdict}, {} events, {} ns, digest {}",
+                outcome.events, outcome.time, outcome.digest
+            )?;
             for violation in &outcome.violations {
                 writeln!(f, "     violates {}: {}", violation.property, violation.detail)?;
             }
         }
-        let count = |kinds: &std::collections::BTreeMap<String, u64>, kind| kinds.get(kind).copied().unwrap_or(0);
+        let count =
+            |kinds: &std::collections::BTreeMap<String, u64>, kind| kinds.get(kind).copied().unwrap_or(0);
         let only_b = b.kinds.keys().filter(|kind| !a.kinds.contains_key(*kind));
         for kind in a.kinds.keys().chain(only_b) {
             let (of_a, of_b) = (count(&a.kinds, kind), count(&b.kinds, kind));
@@ -154,6 +159,9 @@ impl Display for Decision {
                 (None, Some(b)) => write!(f, "only in B: {}", Short(b)),
                 (None, None) => Ok(()),
             },
+            Self::Order { lines: Sides { a, b } } => {
+                write!(f, "which comes first at one instant: {} -> {}", Short(a), Short(b))
+            }
             Self::Header => f.write_str("something in which the headers differ"),
         }
     }

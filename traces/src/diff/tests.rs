@@ -109,11 +109,22 @@ fn a_crash_on_one_side_is_named() {
 fn the_alignment_counts_each_event_once() {
     let a = by_hand(
         &["n"],
-        &[(0, "n", "fire", 1, 0, ""), (1, "n", "fire", 2, 0, ""), (2, "n", "note", 3, 0, ",\"payload\":1"), (3, "n", "fire", 4, 0, "")],
+        &[
+            (0, "n", "fire", 1, 0, ""),
+            (1, "n", "fire", 2, 0, ""),
+            (2, "n", "note", 3, 0, ",\"payload\":1"),
+            (3, "n", "fire", 4, 0, ""),
+        ],
     );
     let b = by_hand(
         &["n"],
-        &[(0, "n", "fire", 1, 0, ""), (5, "n", "fire", 2, 0, ""), (6, "n", "note", 3, 0, ",\"payload\":3"), (7, "n", "fire", 5, 0, ""), (8, "n", "fire", 5, 0, "")],
+        &[
+            (0, "n", "fire", 1, 0, ""),
+            (5, "n", "fire", 2, 0, ""),
+            (6, "n", "note", 3, 0, ",\"payload\":3"),
+            (7, "n", "fire", 5, 0, ""),
+            (8, "n", "fire", 5, 0, ""),
+        ],
     );
     let found = Diff::of(&a, &b).alignment;
     assert_eq!((found.same, found.shifted, found.changed, found.only_a, found.only_b), (1, 1, 1, 1, 2));
