@@ -50,8 +50,8 @@ impl<'t> Causality<'t> {
         for index in 0..trace.len() {
             graph.add_node(index);
         }
-        let Edges { edges, unknown_causes, .. } = Edges::of(trace);
-        for (from, to, edge) in edges {
+        let Edges { list, unknown_causes, .. } = Edges::of(trace);
+        for (from, to, edge) in list {
             graph.add_edge(vertex(from), vertex(to), edge);
         }
         Self { trace, graph, unknown_causes }
@@ -148,7 +148,7 @@ fn vertex(place: usize) -> NodeIndex {
 /// The edges of a trace's graph, and what they were made from.
 pub(crate) struct Edges {
     /// From, to, and why; places in the trace.
-    pub(crate) edges: Vec<(usize, usize, Edge)>,
+    pub(crate) list: Vec<(usize, usize, Edge)>,
     pub(crate) unknown_causes: usize,
     /// The places of the handler lines, in order.
     pub(crate) handlers: Vec<usize>,
@@ -157,7 +157,7 @@ pub(crate) struct Edges {
 impl Edges {
     pub(crate) fn of(trace: &Trace) -> Self {
         let causes = Causes::of(trace);
-        let mut edges: Vec<_> =
+        let mut list: Vec<_> =
             (0..).zip(&causes.places).filter_map(|(to, from)| Some(((*from)?, to, Edge::Cause))).collect();
         let mut handlers = Vec::new();
         let mut last: Vec<Option<usize>> = vec![None; trace.header().nodes.len()];
@@ -167,10 +167,10 @@ impl Edges {
             }
             handlers.push(event.index);
             if let Some(before) = last[event.node].replace(event.index) {
-                edges.push((before, event.index, Edge::Order));
+                list.push((before, event.index, Edge::Order));
             }
         }
-        Self { edges, unknown_causes: causes.unknown, handlers }
+        Self { list, unknown_causes: causes.unknown, handlers }
     }
 }
 

@@ -191,22 +191,26 @@ impl Diff {
     /// Compares two traces.
     pub fn of(a: &Trace, b: &Trace) -> Self {
         let headers = Headers::of(a.header(), b.header());
-        let divergence = first_divergence(a, b, &headers);
-        let aligned = align::Aligned::of(a, b);
         let sameness = if a.text() == b.text() {
             Sameness::Identical
-        } else if divergence.is_none() {
+        } else if common_events(a, b) == a.len().max(b.len()) {
             Sameness::SameEvents
         } else {
             Sameness::Different
         };
+        let (alignment, explanation) = if sameness == Sameness::Different {
+            let aligned = align::Aligned::of(a, b);
+            (Alignment::of(a, b, &aligned), Explanation::of(a, b, &aligned, &headers))
+        } else {
+            (Alignment::of_same(a), Explanation::of_same(&headers))
+        };
         Self {
             names: Sides { a: a.name().into(), b: b.name().into() },
             sameness,
-            divergence,
+            divergence: first_divergence(a, b, &headers),
             outcomes: Sides { a: Outcome::of(a), b: Outcome::of(b) },
-            alignment: Alignment::of(a, b, &aligned),
-            explanation: Explanation::of(a, b, &aligned, &headers),
+            alignment,
+            explanation,
             headers,
         }
     }

@@ -321,7 +321,7 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> ReadError {
     let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
     ReadError::Malformed {
         name: name.into(),
-        line: before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1,
+        line: before.split(|byte| *byte == b'\n').count() as u64,
         column: before.len() - line_start + 1,
         problem: "expected UTF-8, found a byte that cannot be part of it".into(),
     }
@@ -741,7 +741,7 @@ mod tests {
         for len in 0..bytes.len() {
             match Trace::parse(&bytes[..len], "run.jsonl") {
                 Err(ReadError::Truncated { lines, .. }) => {
-                    let newlines = bytes[..len].iter().filter(|byte| **byte == b'\n').count();
+                    let newlines = bytes[..len].split(|byte| *byte == b'\n').count() - 1;
                     assert_eq!(lines, newlines as u64, "{len} bytes");
                 }
                 Err(ReadError::Empty { .. }) if len == 0 => {}

@@ -136,7 +136,7 @@ impl<W: Write> Recorder<W> {
         close(&mut self.buffer);
         self.lines += 1;
         self.events += 1;
-        if self.lines % CHECKPOINT_EVERY == 0 {
+        if self.lines.is_multiple_of(CHECKPOINT_EVERY) {
             self.checkpoint();
         } else if self.buffer.len() >= BUFFER {
             self.hand_on();
@@ -436,8 +436,8 @@ mod tests {
         trace.events().map(|event| format!("{}{}", event.word, event.tail)).collect()
     }
 
-    #[test]
-    fn every_record_has_its_line() {
+    /// A trace with every record, at the times 0, 1, and so on.
+    fn every_record() -> Vec<u8> {
         let message = Rpc::Call { operation: 1, hint: 2 };
         let note = "done \"it\"".to_owned();
         let name = Label::keyed("resend", 7);
@@ -486,7 +486,12 @@ mod tests {
         for (time, record) in records.iter().enumerate() {
             recorder.observe(stamp(time as u64), record);
         }
-        let bytes = recorder.finish(&end(99)).unwrap();
+        recorder.finish(&end(99)).unwrap()
+    }
+
+    #[test]
+    fn every_record_has_its_line() {
+        let bytes = every_record();
         let text = std::str::from_utf8(&bytes).unwrap();
         assert_eq!(
             text.lines().next().unwrap(),

@@ -155,13 +155,13 @@ impl<O: Observer<Rpc>> Run<'_, O> {
 
     fn call(&mut self, client: u32, operation: u64, by: u64) {
         let hint = if self.toy.leak { self.losses } else { 0 };
-        self.send(client, 0, Rpc::Call { operation, hint }, by);
+        self.send(client, 0, &Rpc::Call { operation, hint }, by);
         let id = mix(by, 4);
         self.show(client, id, by, &Record::Timer { label: Label::keyed("resend", operation), delay: 5_000 });
         self.queue.insert((self.now + 5_000, mix(id, 5)), (id, Pending::Timeout { client, operation }));
     }
 
-    fn send(&mut self, from: u32, to: u32, message: Rpc, by: u64) {
+    fn send(&mut self, from: u32, to: u32, message: &Rpc, by: u64) {
         let id = mix(by, 3);
         let die = mix(id, 42);
         let delay = 1_000 + die % 1_000;
@@ -169,12 +169,7 @@ impl<O: Observer<Rpc>> Run<'_, O> {
         self.losses += u64::from(lost);
         let fate: &[u64] = if lost { &[] } else { &[delay] };
         let (to_node, label) = (NodeId(to), message.label());
-        self.show(
-            from,
-            id,
-            by,
-            &Record::Send { to: to_node, label, fate, connection: None, message: &message },
-        );
+        self.show(from, id, by, &Record::Send { to: to_node, label, fate, connection: None, message });
         for delay in fate {
             self.queue.insert(
                 (self.now + delay, mix(id, 6)),
@@ -196,7 +191,7 @@ impl<O: Observer<Rpc>> Run<'_, O> {
                 match message {
                     Rpc::Call { operation, .. } => {
                         self.served += 1;
-                        self.send(to, from, Rpc::Reply { operation, served: self.served }, id);
+                        self.send(to, from, &Rpc::Reply { operation, served: self.served }, id);
                     }
                     Rpc::Reply { operation, served } => self.reply(to, operation, served, id),
                 }

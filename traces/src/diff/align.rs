@@ -95,6 +95,11 @@ pub struct Pattern {
 }
 
 impl Alignment {
+    /// Of a trace with one that has the same events.
+    pub(crate) fn of_same(trace: &Trace) -> Self {
+        Self { same: trace.len() as u64, ..Self::default() }
+    }
+
     pub(crate) fn of(a: &Trace, b: &Trace, aligned: &Aligned) -> Self {
         let mut found = Self::default();
         let mut patterns = BTreeMap::new();

@@ -113,10 +113,10 @@ impl<'t> Overlay<'t> {
             overlay.graph.add_node(());
         }
         let (of_a, of_b) = (Edges::of(a), Edges::of(b));
-        for (from, to, _) in of_a.edges {
+        for (from, to, _) in of_a.list {
             overlay.graph.add_edge(NodeIndex::new(from), NodeIndex::new(to), ());
         }
-        for (from, to, _) in of_b.edges {
+        for (from, to, _) in of_b.list {
             let (from, to) = (overlay.vertex_of_b(from), overlay.vertex_of_b(to));
             overlay.graph.add_edge(from, to, ());
         }
@@ -202,7 +202,8 @@ impl<'t> Handlers<'t> {
 }
 
 impl Explanation {
-    pub(crate) fn of(a: &Trace, b: &Trace, aligned: &Aligned, headers: &Headers) -> Self {
+    /// Of traces with the same events.
+    pub(crate) fn of_same(headers: &Headers) -> Self {
         let basis = if headers.same() {
             Basis::SameInputs
         } else if headers.only_overrides() {
@@ -210,6 +211,17 @@ impl Explanation {
         } else {
             Basis::OtherInputs
         };
+        Self {
+            basis,
+            roots: 0,
+            decisions: Vec::new(),
+            differences: 0,
+            unexplained: 0,
+            first_unexplained: Sides::default(),
+        }
+    }
+
+    pub(crate) fn of(a: &Trace, b: &Trace, aligned: &Aligned, headers: &Headers) -> Self {
         let overlay = Overlay::of(a, b, aligned);
         let mut differing: Vec<_> = (0..a.len() + b.len())
             .filter_map(|vertex| Some((vertex, overlay.pair(vertex)?)))
@@ -218,14 +230,8 @@ impl Explanation {
         // For the first one to be the earliest.
         differing.sort_by_key(|(_, pair)| pair.time());
         let mut reached = Reached(vec![false; a.len() + b.len()]);
-        let mut explanation = Self {
-            basis,
-            roots: 0,
-            decisions: Vec::new(),
-            differences: differing.len() as u64,
-            unexplained: 0,
-            first_unexplained: Sides::default(),
-        };
+        let mut explanation = Self { differences: differing.len() as u64, ..Self::of_same(headers) };
+        let basis = explanation.basis;
         if basis == Basis::OtherInputs {
             return explanation;
         }

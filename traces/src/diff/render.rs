@@ -95,7 +95,10 @@ impl Diff {
             )?,
             Basis::Overrides if explanation.unexplained == 0 => {
                 let (all, roots) = (explanation.differences, explanation.roots);
-                writeln!(f, "\nexplained: all {all} differences follow from {roots} that were decided:")?;
+                writeln!(
+                    f,
+                    "\nexplained: all {all} differences follow from the decisions that differ, {roots}:"
+                )?;
             }
             Basis::Overrides => writeln!(
                 f,

@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -197,7 +199,7 @@ fn with_checkpoints(lines: &str) -> Trace {
         events += 1;
         if count % 1_000 == 0 {
             let hash = format!("{:x}", Sha256::digest(&text));
-            text += &format!("{{\"checkpoint\":{count},\"sha256\":\"{hash}\"}}\n");
+            writeln!(text, "{{\"checkpoint\":{count},\"sha256\":\"{hash}\"}}").unwrap();
             count += 1;
         }
     }
