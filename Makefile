@@ -1,0 +1,28 @@
+# Verbs only. What they do is in the packages.
+.PHONY: run test check doc bench golden soak same-bytes
+
+run: ## Sweep every scenario, compare found with expected, replay one failing seed
+	cargo run --release --locked --quiet -- sweep --all --seeds 0..2000
+
+test: ## Every test
+	cargo test --workspace --locked
+
+check: ## Lints, format and documentation, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+doc: ## The documentation, in target/doc
+	cargo doc --workspace --no-deps --locked
+
+bench: ## The engine beside a hand-written loop, as ratios
+	cargo bench --locked --bench ratios
+
+golden: ## Write the golden traces and pinned figures anew; read the diff before you commit it
+	SNOWGLOBE_GOLDEN=rewrite cargo test --locked --test golden --test same_bytes --test verdicts
+
+soak: ## 100,000 seeds of every scenario
+	cargo run --release --locked --quiet -- sweep --all --seeds 0..100000
+
+same-bytes: ## The same trace from a debug and a release build, and from two processes
+	tests/same_bytes.sh
