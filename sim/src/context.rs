@@ -4,11 +4,12 @@
 //! one and reuses its memory for every event.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use crate::clock::Clock;
-use crate::dice::{Dice, EventDice, Purpose, Ratio};
+use crate::dice::{Dice, Purpose, Ratio};
 use crate::disk::Disk;
-use crate::effect::{Effect, OpId, Recorded, Status};
+use crate::effect::{Effect, Effects, OpId, Status};
 use crate::id::{EventId, Kind, Label, NodeId};
 use crate::message::Message;
 use crate::observe::TaskAction;
@@ -33,20 +34,47 @@ pub struct Context<M: Message> {
     pub(crate) now: Nanos,
     pub(crate) clock: Clock,
     pub(crate) dice: Dice,
-    pub(crate) event_dice: EventDice,
     pub(crate) draws: u32,
-    pub(crate) effects: Vec<Recorded<M>>,
+    pub(crate) effects: Effects<M>,
+    /// Of a handler that records many effects; until then the effects themselves tell.
     pub(crate) likes: Likes,
     /// Lent by the node for the time of the handler.
     pub(crate) own: Own,
 }
 
-/// What belongs to the node and is lent to the context while a handler runs.
+/// What belongs to the node and is lent to the context while a handler runs. Lending it is one pointer; most nodes
+/// of a large world own nothing.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Own {
-    pub(crate) operations: u32,
-    pub(crate) disk: Option<Box<Disk>>,
-    pub(crate) anchors: Option<Box<BTreeMap<u64, u32>>>,
+pub(crate) struct Own(Option<Box<Owned>>);
+
+#[derive(Clone, Default, Debug)]
+struct Owned {
+    operations: u32,
+    anchors: BTreeMap<u64, u32>,
+    disk: Option<Disk>,
+}
+
+impl Own {
+    pub(crate) fn disk(&self) -> Option<&Disk> {
+        self.0.as_ref()?.disk.as_ref()
+    }
+
+    pub(crate) fn disk_mut(&mut self) -> Option<&mut Disk> {
+        self.0.as_mut()?.disk.as_mut()
+    }
+
+    /// The disk, new and empty if there was none.
+    pub(crate) fn disk_or_new(&mut self) -> &mut Disk {
+        self.0.get_or_insert_default().disk.get_or_insert_default()
+    }
+
+    /// Forgets what belongs to one life of the node: all but the disk.
+    pub(crate) fn end_life(&mut self) {
+        if let Some(owned) = &mut self.0 {
+            owned.operations = 0;
+            owned.anchors.clear();
+        }
+    }
 }
 
 impl<M: Message> Context<M> {
@@ -60,12 +88,43 @@ impl<M: Message> Context<M> {
             now: 0,
             clock: Clock::default(),
             dice,
-            event_dice: dice.of(EventId::ROOT),
             draws: 0,
-            effects: Vec::new(),
+            effects: Effects::new(),
             likes: Likes::default(),
             own: Own::default(),
         }
+    }
+
+    /// Lets `other` be the handler's context until [`Context::reclaim`].
+    #[inline(always)]
+    pub(crate) fn lend(&mut self, other: &mut Self) {
+        other.node = self.node;
+        other.incarnation = self.incarnation;
+        other.event = self.event;
+        other.now = self.now;
+        other.clock = self.clock;
+        other.dice = self.dice;
+        Self::hand_over(self, other);
+    }
+
+    /// Takes back what was lent, with all that was recorded in it.
+    #[inline(always)]
+    pub(crate) fn reclaim(&mut self, other: &mut Self) {
+        Self::hand_over(other, self);
+    }
+
+    /// Moves what changes while a handler runs.
+    #[inline(always)]
+    fn hand_over(from: &mut Self, to: &mut Self) {
+        to.by = from.by;
+        to.base = from.base;
+        to.draws = from.draws;
+        mem::swap(&mut from.effects, &mut to.effects);
+        // Nearly always nothing, and moving nothing has its price too.
+        if !from.likes.is_empty() || !to.likes.is_empty() {
+            mem::swap(&mut from.likes, &mut to.likes);
+        }
+        mem::swap(&mut from.own, &mut to.own);
     }
 
     /// This node.
@@ -95,7 +154,7 @@ impl<M: Message> Context<M> {
     /// 64 random bits, another 64 at each call.
     #[inline]
     pub fn random(&mut self) -> u64 {
-        let die = self.event_dice.bits(Purpose::PROCESS.nth(self.draws));
+        let die = self.dice.of(self.event).bits(Purpose::PROCESS.nth(self.draws));
         self.draws += 1;
         die
     }
@@ -113,33 +172,34 @@ impl<M: Message> Context<M> {
     }
 
     /// Sends a datagram. Its fate is decided when the handler's effects are applied.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, to: NodeId, message: M) -> EventId {
         let code = message.label().code();
-        self.record(Kind::Send, to.0, code, Effect::Send { to, message })
+        self.record(Kind::Send, to.0, code, || Effect::Send { to, message: Some(message) })
     }
 
     /// Sets the timer `label` to fire after `delay` by the node's own clock. A pending timer of the same name is
     /// replaced. Timers do not survive a crash.
-    #[inline]
+    #[inline(always)]
     pub fn set_timer(&mut self, label: impl Into<Label>, delay: Nanos) -> EventId {
         let label = label.into();
-        self.record(Kind::Timer, 0, label.code(), Effect::SetTimer { label, delay })
+        self.record(Kind::Timer, 0, label.code(), || Effect::SetTimer { label, delay })
     }
 
     /// Cancels the timer `label`; nothing happens if none is pending.
-    #[inline]
+    #[inline(always)]
     pub fn cancel_timer(&mut self, label: impl Into<Label>) {
         let label = label.into();
-        self.push(EventId::ROOT, Effect::CancelTimer { label });
+        self.push(EventId::ROOT, label.code(), || Effect::CancelTimer { label });
     }
 
     /// Begins the node's next operation: everything this handler records from here on is caused by it, and takes its
     /// ids from `invoke(node, incarnation, operation)`, however the node came here.
     pub fn invoke(&mut self, call: M::Note) -> OpId {
-        let id = EventId::invoke(self.node, self.incarnation, self.own.operations);
-        self.own.operations += 1;
-        self.push(id, Effect::Invoke { note: call });
+        let owned = self.own.0.get_or_insert_default();
+        let id = EventId::invoke(self.node, self.incarnation, owned.operations);
+        owned.operations += 1;
+        self.push(id, 0, || Effect::Invoke { note: call });
         self.by = id;
         self.base = id;
         OpId(id)
@@ -148,7 +208,7 @@ impl<M: Message> Context<M> {
     /// Ends an operation.
     pub fn complete(&mut self, of: OpId, status: Status, result: M::Note) {
         let kind = Kind::Return;
-        self.record(kind, 0, of.0.0, Effect::Return { of, status, note: result });
+        self.record(kind, 0, of.0.0, || Effect::Return { of, status, note: result });
     }
 
     /// Takes the ids of what this handler records from here on from a place the scenario names, such as a page that is
@@ -156,7 +216,7 @@ impl<M: Message> Context<M> {
     /// node is another place.
     pub fn anchor(&mut self, place: impl Into<Label>) -> EventId {
         let code = place.into().code();
-        let visits = self.own.anchors.get_or_insert_default().entry(code).or_insert(0);
+        let visits = self.own.0.get_or_insert_default().anchors.entry(code).or_insert(0);
         let id = EventId::anchored(Kind::Anchor, self.node, self.incarnation, code, *visits);
         *visits += 1;
         self.base = id;
@@ -166,51 +226,53 @@ impl<M: Message> Context<M> {
     /// Tells the judges something.
     #[inline]
     pub fn note(&mut self, note: M::Note) -> EventId {
-        self.record(Kind::Note, 0, 0, Effect::Note { note })
+        self.record(Kind::Note, 0, 0, || Effect::Note { note })
     }
 
     /// Reports that a property of the process itself is violated, and ends the run.
     pub fn violate(&mut self, property: &'static str, detail: impl Into<String>) {
         let detail = detail.into();
-        self.record(Kind::Check, 0, Label::new(property).code(), Effect::Violate { property, detail });
+        self.record(Kind::Check, 0, Label::new(property).code(), || Effect::Violate { property, detail });
     }
 
     /// Replaces a file. The change is durable once a sync asked for after it has ended well.
     pub fn write(&mut self, file: impl Into<Label>, bytes: impl Into<Vec<u8>>) -> EventId {
         let (file, bytes) = (file.into(), bytes.into());
-        self.record(Kind::Write, 0, file.code(), Effect::Write { file, bytes })
+        self.record(Kind::Write, 0, file.code(), || Effect::Write { file, bytes })
     }
 
     /// Appends to a file, which need not exist.
     pub fn append(&mut self, file: impl Into<Label>, bytes: impl Into<Vec<u8>>) -> EventId {
         let (file, bytes) = (file.into(), bytes.into());
-        self.record(Kind::Write, 1, file.code(), Effect::Append { file, bytes })
+        self.record(Kind::Write, 1, file.code(), || Effect::Append { file, bytes })
     }
 
     /// Removes a file, which need not exist.
     pub fn remove(&mut self, file: impl Into<Label>) -> EventId {
         let file = file.into();
-        self.record(Kind::Write, 2, file.code(), Effect::Remove { file })
+        self.record(Kind::Write, 2, file.code(), || Effect::Remove { file })
     }
 
     /// Asks to make durable all that was written so far; [`crate::Process::on_sync`] says when it is.
     pub fn sync(&mut self, label: impl Into<Label>) -> EventId {
         let label = label.into();
-        self.record(Kind::Sync, 0, label.code(), Effect::Sync { label })
+        self.record(Kind::Sync, 0, label.code(), || Effect::Sync { label })
     }
 
     /// A file as this handler sees it: the disk, and what the handler itself has written. (A write that turns
     /// out to find the disk full is still seen here; [`Context::read`] of the next handler tells the truth.)
     pub fn read(&self, file: impl Into<Label>) -> Option<Vec<u8>> {
         let file = file.into();
-        let mut content = self.own.disk.as_ref().and_then(|disk| disk.read(file)).map(<[u8]>::to_vec);
-        for recorded in &self.effects {
+        let mut content = self.own.disk().and_then(|disk| disk.read(file)).map(<[u8]>::to_vec);
+        for recorded in self.effects.iter() {
             match &recorded.effect {
-                Effect::Write { file: written, bytes } if *written == file => content = Some(bytes.clone()),
-                Effect::Append { file: written, bytes } if *written == file => {
+                Some(Effect::Write { file: written, bytes }) if *written == file => {
+                    content = Some(bytes.clone());
+                }
+                Some(Effect::Append { file: written, bytes }) if *written == file => {
                     content.get_or_insert_default().extend_from_slice(bytes);
                 }
-                Effect::Remove { file: removed } if *removed == file => content = None,
+                Some(Effect::Remove { file: removed }) if *removed == file => content = None,
                 _ => {}
             }
         }
@@ -219,42 +281,64 @@ impl<M: Message> Context<M> {
 
     /// Asks for a connection. [`crate::StreamEvent::Opened`] or [`crate::StreamEvent::Broken`] follows.
     pub fn connect(&mut self, peer: NodeId) -> ConnectionId {
-        ConnectionId(self.record(Kind::Connect, peer.0, 0, Effect::Connect { peer }))
+        ConnectionId(self.record(Kind::Connect, peer.0, 0, || Effect::Connect { peer }))
     }
 
     /// Sends on a connection; in vain, and without a word, if it is gone.
     pub fn send_on(&mut self, connection: ConnectionId, message: M) -> EventId {
         let code = connection.0.0 ^ message.label().code();
-        self.record(Kind::StreamSend, 0, code, Effect::StreamSend { connection, message })
+        self.record(Kind::StreamSend, 0, code, || Effect::StreamSend { connection, message })
     }
 
     /// Closes a connection after what was sent on it.
     pub fn close(&mut self, connection: ConnectionId) {
-        self.record(Kind::StreamClose, 0, connection.0.0, Effect::StreamClose { connection });
+        self.record(Kind::StreamClose, 0, connection.0.0, || Effect::StreamClose { connection });
     }
 
     pub(crate) fn task(&mut self, label: Label, action: TaskAction) {
-        self.record(Kind::Task, action as u32, label.code(), Effect::Task { label, action });
+        self.record(Kind::Task, action as u32, label.code(), || Effect::Task { label, action });
     }
 
     /// Sets a timer whose id does not follow from the event being handled: the `step`th step of the task at `place`.
     pub(crate) fn set_step_timer(&mut self, place: EventId, step: u32, label: Label, delay: Nanos) {
         let id = place.child(EventId::like(Kind::Step, self.node.0, 0), step);
-        self.push(id, Effect::SetTimer { label, delay });
+        self.push(id, label.code(), || Effect::SetTimer { label, delay });
     }
 
     #[inline(always)]
-    fn record(&mut self, kind: Kind, peer: u32, code: u64, effect: Effect<M>) -> EventId {
+    fn record(&mut self, kind: Kind, peer: u32, code: u64, effect: impl FnOnce() -> Effect<M>) -> EventId {
         let like = EventId::like(kind, peer, code);
-        let ordinal = self.likes.ordinal(self.base.0 ^ like);
+        let like_here = self.base.0 ^ like;
+        let ordinal = self.ordinal(like_here);
         let id = self.base.child(like, ordinal);
-        self.push(id, effect);
+        self.effects.push(id, self.by, like_here, code, effect);
         id
     }
 
     #[inline(always)]
-    fn push(&mut self, id: EventId, effect: Effect<M>) {
-        self.effects.push(Recorded { id, by: self.by, effect });
+    fn push(&mut self, id: EventId, code: u64, effect: impl FnOnce() -> Effect<M>) {
+        self.effects.push(id, self.by, 0, code, effect);
+    }
+
+    /// How many of this like came before.
+    #[inline(always)]
+    fn ordinal(&mut self, like: u64) -> u32 {
+        if self.effects.len() < Likes::FEW {
+            self.effects.iter().map(|recorded| u32::from(recorded.like == like)).sum()
+        } else {
+            self.ordinal_of_many(like)
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ordinal_of_many(&mut self, like: u64) -> u32 {
+        if self.likes.is_empty() {
+            for recorded in self.effects.iter() {
+                self.likes.ordinal(recorded.like);
+            }
+        }
+        self.likes.ordinal(like)
     }
 }
 
@@ -268,6 +352,11 @@ pub(crate) struct Likes {
 impl Likes {
     const FEW: usize = 16;
 
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.few.is_empty()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.few.clear();
         if !self.many.is_empty() {
@@ -277,7 +366,7 @@ impl Likes {
 
     /// How many of this like came before, counting this one from now on.
     #[inline(always)]
-    fn ordinal(&mut self, like: u64) -> u32 {
+    pub(crate) fn ordinal(&mut self, like: u64) -> u32 {
         if let Some((_, count)) = self.few.iter_mut().find(|(seen, _)| *seen == like) {
             let ordinal = *count;
             *count += 1;

@@ -122,7 +122,10 @@ impl Dice {
     /// The dice for decisions about one event.
     #[inline(always)]
     pub const fn of(&self, id: EventId) -> EventDice {
-        EventDice { root: EventId::mix(id.0 ^ self.keys[0]), key: self.keys[1] }
+        EventDice {
+            root: (id.0 ^ self.keys[0]).wrapping_mul(0x9fb2_1c65_1e98_df25).rotate_left(32),
+            key: self.keys[1],
+        }
     }
 
     /// The order of this event among those at the same instant. One mixing round: it is thrown for every event.
@@ -160,4 +163,4 @@ impl EventDice {
 }
 
 /// The name and version of the rule by which decisions follow from seed, id and purpose.
-pub const DICE_SCHEME: &str = "chacha8-stafford13-1";
+pub const DICE_SCHEME: &str = "chacha8-stafford13-2";

@@ -31,8 +31,8 @@ pub enum Effect<M: Message> {
     Send {
         /// To whom.
         to: NodeId,
-        /// What.
-        message: M,
+        /// What; `None` once it is under way.
+        message: Option<M>,
     },
     /// Set the timer of this name, in place of one of the same name that is still pending.
     SetTimer {
@@ -127,5 +127,83 @@ pub enum Effect<M: Message> {
 pub(crate) struct Recorded<M: Message> {
     pub(crate) id: EventId,
     pub(crate) by: EventId,
-    pub(crate) effect: Effect<M>,
+    /// What it has in common with others of the handler that only their ordinals tell apart; 0 if it has no ordinal.
+    pub(crate) like: u64,
+    /// The code of the label of what is sent or set: known where the word is a constant, not where it is applied.
+    pub(crate) code: u64,
+    /// `None` once it was taken to be applied.
+    pub(crate) effect: Option<Effect<M>>,
+}
+
+/// What one handler has recorded. An effect is made in the place where it will be applied: moved about as a value it
+/// would cost as much as all else about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Effects<M: Message> {
+    /// All beyond `len` are empty, and kept for their memory.
+    places: Vec<Recorded<M>>,
+    len: usize,
+}
+
+impl<M: Message> Effects<M> {
+    pub(crate) const fn new() -> Self {
+        Self { places: Vec::new(), len: 0 }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline(always)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Recorded<M>> {
+        self.places.iter().take(self.len)
+    }
+
+    #[inline(always)]
+    pub(crate) fn push(
+        &mut self,
+        id: EventId,
+        by: EventId,
+        like: u64,
+        code: u64,
+        effect: impl FnOnce() -> Effect<M>,
+    ) {
+        if self.len == self.places.len() {
+            self.grow();
+        }
+        let place = &mut self.places[self.len];
+        self.len += 1;
+        place.id = id;
+        place.by = by;
+        place.like = like;
+        place.code = code;
+        place.effect = Some(effect());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.places.push(Recorded { id: EventId::ROOT, by: EventId::ROOT, like: 0, code: 0, effect: None });
+    }
+
+    /// The effect with this index, to be taken out of its place.
+    #[inline(always)]
+    pub(crate) fn at(&mut self, index: usize) -> &mut Recorded<M> {
+        &mut self.places[index]
+    }
+
+    /// Forgets all that were recorded after the first `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        while self.len > len {
+            self.len -= 1;
+            self.places[self.len].effect = None;
+        }
+    }
+
+    /// To be called when all have been taken.
+    #[inline(always)]
+    pub(crate) fn end(&mut self) {
+        debug_assert!(self.iter().all(|recorded| recorded.effect.is_none()), "every effect was applied");
+        self.len = 0;
+    }
 }

@@ -211,14 +211,16 @@ impl Default for FaultRates {
 }
 
 /// All that goes wrong in a run, in two phases: faults until `until`, and calm after it, in which every node
-/// comes back, every cut heals, and the network is reliable. Progress can be demanded of the calm.
+/// comes back that was not written to stay down, every cut heals, and the network is reliable. Progress can be
+/// demanded of the calm.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FaultPlan {
     /// Faults that somebody wrote.
     pub list: Vec<Fault>,
     /// Faults that the dice make.
     pub rates: FaultRates,
-    /// When the calm begins; `Nanos::MAX` for never. It also ends the loss, duplication, lateness and corruption of links.
+    /// When the calm begins; `Nanos::MAX` for never. It also ends the loss, duplication, lateness and corruption of
+    /// links, and what the list has for later does not strike. Clocks stay as they are.
     pub until: Nanos,
     /// Swarm testing (Groce et al., ISSTA 2012): each run draws which kinds of fault are on at all, network faults
     /// included, each with even odds. Runs with few kinds reach states that runs with all of them hide.

@@ -109,7 +109,6 @@ pub(crate) enum Kind {
     Sync = 9,
     Note = 10,
     Crash = 11,
-    Restart = 12,
     Fault = 13,
     Heal = 14,
     Connect = 15,
@@ -150,15 +149,27 @@ impl EventId {
     /// The `copy`th delivery of the send that has this id.
     #[inline(always)]
     pub(crate) const fn delivery(self, copy: u32) -> Self {
-        self.child((Kind::Receive as u64) << 56, copy)
+        // The id of a send is mixed already: a bijection that leaves no trace of it in the children is enough.
+        let mark = ((Kind::Receive as u64) << 56) ^ (copy as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Self(self.0.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(32) ^ mark)
+    }
+
+    /// The end of the sync that has this id.
+    #[inline]
+    pub(crate) const fn sync_end(self) -> Self {
+        self.child(Kind::Sync as u64, 1)
     }
 
     /// An id that hangs on no event: `boot(node, incarnation)`, `invoke(node, incarnation, operation)` and their kin.
     #[inline]
-    pub(crate) const fn anchored(kind: Kind, node: NodeId, incarnation: u32, code: u64, ordinal: u32) -> Self {
-        Self::ROOT
-            .child(Self::like(kind, node.0, incarnation as u64 + 1), 0)
-            .child(code, ordinal)
+    pub(crate) const fn anchored(
+        kind: Kind,
+        node: NodeId,
+        incarnation: u32,
+        code: u64,
+        ordinal: u32,
+    ) -> Self {
+        Self::ROOT.child(Self::like(kind, node.0, incarnation as u64 + 1), 0).child(code, ordinal)
     }
 
     /// The id of the boot that begins `incarnation` (counted from 0) of `node`.
@@ -173,4 +184,4 @@ impl EventId {
 }
 
 /// The name and version of the rule by which ids follow from causes.
-pub const ID_SCHEME: &str = "path-stafford13-1";
+pub const ID_SCHEME: &str = "path-stafford13-2";

@@ -60,6 +60,12 @@ impl Link {
         queue: SECONDS,
     };
 
+    /// Whether nothing goes wrong on it.
+    #[inline(always)]
+    pub(crate) const fn is_reliable(&self) -> bool {
+        self.loss.num | self.duplication.num | self.late.num | self.corruption.num == 0
+    }
+
     /// This link with nothing going wrong on it.
     pub const fn calm(self) -> Self {
         Self {
@@ -109,36 +115,84 @@ impl Network {
 }
 
 /// What becomes of one message: the delay of each delivery, and whether it arrives damaged.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Fate {
-    /// The delays: none if it is lost, two if it is duplicated. An override may give more.
-    pub deliveries: Vec<Nanos>,
-    /// Whether it is damaged on the way.
-    pub corrupt: bool,
-    pub(crate) late: bool,
+    delays: [Nanos; 2],
+    count: u8,
+    late: bool,
+    corrupt: bool,
 }
 
 impl Fate {
-    /// Throws the dice of one message on `link` into this fate, whose allocation is reused.
+    /// The delays of the deliveries: none if it is lost, two if it is duplicated.
     #[inline(always)]
-    pub(crate) fn throw(&mut self, link: &Link, dice: EventDice) {
-        self.deliveries.clear();
-        self.corrupt = false;
-        self.late = false;
+    pub fn deliveries(&self) -> &[Nanos] {
+        match self.count {
+            0 => &[],
+            1 => &self.delays[..1],
+            _ => &self.delays,
+        }
+    }
+
+    /// Whether it was held back.
+    #[inline(always)]
+    pub const fn is_late(&self) -> bool {
+        self.late
+    }
+
+    /// Whether it is damaged on the way.
+    #[inline(always)]
+    pub const fn is_corrupt(&self) -> bool {
+        self.corrupt
+    }
+
+    /// The fate of a message on `link`, by its dice.
+    #[inline(always)]
+    pub(crate) fn throw(link: &Link, dice: EventDice) -> Self {
         if dice.chance(Purpose::LOSS, link.loss) {
-            return;
+            return Self::default();
         }
-        let mut delay = link.delay.sample(dice.bits(Purpose::DELAY));
+        let mut fate = Self::throw_calm(link, dice);
         if dice.chance(Purpose::LATE, link.late) {
-            self.late = true;
-            delay = delay.saturating_add(link.late_delay.sample(dice.bits(Purpose::LATE_DELAY)));
+            fate.late = true;
+            fate.put_off(link.late_delay.sample(dice.bits(Purpose::LATE_DELAY)));
         }
-        self.deliveries.push(delay);
         if dice.chance(Purpose::DUPLICATE, link.duplication) {
             let after = link.duplication_delay.sample(dice.bits(Purpose::DUPLICATE_DELAY));
-            self.deliveries.push(delay.saturating_add(after));
+            fate.delays[1] = fate.delays[0].saturating_add(after);
+            fate.count = 2;
         }
-        self.corrupt = dice.chance(Purpose::CORRUPT, link.corruption);
+        fate.corrupt = dice.chance(Purpose::CORRUPT, link.corruption);
+        fate
+    }
+
+    /// The delay of a message that is neither lost nor held back.
+    #[inline(always)]
+    pub(crate) fn delay(link: &Link, dice: EventDice) -> Nanos {
+        link.delay.sample(dice.bits(Purpose::DELAY))
+    }
+
+    /// The same in the calm, when nothing goes wrong on any link.
+    #[inline(always)]
+    pub(crate) fn throw_calm(link: &Link, dice: EventDice) -> Self {
+        Self { delays: [Self::delay(link, dice), 0], count: 1, late: false, corrupt: false }
+    }
+
+    /// Loses it, whatever the dice said.
+    pub(crate) const fn lose(&mut self) {
+        self.count = 0;
+    }
+
+    /// Whatever the dice said, it is not damaged.
+    pub(crate) const fn mend(&mut self) {
+        self.corrupt = false;
+    }
+
+    /// Makes all deliveries later.
+    pub(crate) fn put_off(&mut self, by: Nanos) {
+        for delay in &mut self.delays {
+            *delay = delay.saturating_add(by);
+        }
     }
 }
 

@@ -79,7 +79,10 @@ impl Overrides {
 
     /// The decisions that no event of the run asked for.
     pub fn unmatched(&self) -> impl Iterator<Item = (EventId, &Decision)> {
-        self.decisions.iter().filter(|(_, (_, matched))| !matched).map(|((id, _), (decision, _))| (*id, decision))
+        self.decisions
+            .iter()
+            .filter(|(_, (_, matched))| !matched)
+            .map(|((id, _), (decision, _))| (*id, decision))
     }
 
     #[cold]

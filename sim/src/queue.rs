@@ -1,7 +1,11 @@
 //! The pending events: a slab, and a 4-ary heap of packed keys over it.
 //!
-//! A key is time, tie and slot in 128 bits, so that comparing two events touches neither of them. Only when time
-//! and tie are both equal are the ids asked: the order never depends on insertion.
+//! A key is time, tie and slot in 128 bits, so that comparing two events touches neither of them, and the least of
+//! four children is found without a branch. The heap would put events whose time and tie are both equal in the
+//! order of their slots: where two such surface, they are taken out together and handed out by id. The order never
+//! depends on insertion.
+
+use std::cmp::Reverse;
 
 use crate::id::EventId;
 use crate::time::Nanos;
@@ -9,14 +13,18 @@ use crate::time::Nanos;
 const ARITY: usize = 4;
 /// Below this many keys, dead ones are not worth sweeping out.
 const SWEEP_MIN: usize = 64;
+/// No event has this key: there are fewer slots. Cheaper to hand on than an `Option`.
+const NO_KEY: u128 = u128::MAX;
 
+/// One cache line, unless the protocol's messages are large.
 #[derive(Clone, Debug)]
-struct Slot<T> {
-    id: EventId,
-    by: EventId,
-    deferred: bool,
-    /// `None` if the event was cancelled or the slot is free.
-    event: Option<T>,
+#[repr(align(64))]
+pub(crate) struct Slot<T> {
+    pub(crate) id: EventId,
+    pub(crate) by: EventId,
+    turn: u32,
+    /// `None` if the event was cancelled or taken, or the slot is free.
+    pub(crate) event: Option<T>,
 }
 
 /// An event taken out of the queue.
@@ -25,21 +33,32 @@ pub(crate) struct Taken<T> {
     pub(crate) time: Nanos,
     pub(crate) id: EventId,
     pub(crate) by: EventId,
-    pub(crate) deferred: bool,
+    /// If it was put off: its place among those put off to the same end; 0 if it never was.
+    pub(crate) turn: u32,
     pub(crate) event: T,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Queue<T> {
     heap: Vec<u128>,
+    /// Keys of one time and tie that have left the heap, the greatest id first.
+    tied: Vec<u128>,
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
+    /// How many keys, in the heap or tied, are of cancelled events.
     cancelled: usize,
 }
 
 /// The handle of a pending event, valid until it is taken or cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SlotId(u32);
+
+/// An event that is no longer pending and still in its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surfaced {
+    pub(crate) time: Nanos,
+    slot: SlotId,
+}
 
 const fn pack(time: Nanos, tie: u32, slot: u32) -> u128 {
     ((time as u128) << 64) | ((tie as u128) << 32) | slot as u128
@@ -49,9 +68,15 @@ const fn slot_of(key: u128) -> usize {
     key as u32 as usize
 }
 
+/// Whether two events have the same time and the same tie, so that their ids must decide.
+#[inline(always)]
+const fn is_tied(a: u128, b: u128) -> bool {
+    (a ^ b) >> 32 == 0
+}
+
 impl<T> Queue<T> {
     pub(crate) const fn new() -> Self {
-        Self { heap: Vec::new(), slots: Vec::new(), free: Vec::new(), cancelled: 0 }
+        Self { heap: Vec::new(), tied: Vec::new(), slots: Vec::new(), free: Vec::new(), cancelled: 0 }
     }
 
     pub(crate) fn reserve(&mut self, events: usize) {
@@ -61,39 +86,65 @@ impl<T> Queue<T> {
 
     pub(crate) fn clear(&mut self) {
         self.heap.clear();
+        self.tied.clear();
         self.slots.clear();
         self.free.clear();
         self.cancelled = 0;
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.heap.len() == self.cancelled
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
+        self.heap.len() + self.tied.len() == self.cancelled
     }
 
-    #[inline]
-    pub(crate) fn push(&mut self, time: Nanos, tie: u32, id: EventId, by: EventId, event: T) -> SlotId {
-        self.insert(time, tie, Slot { id, by, deferred: false, event: Some(event) })
+    /// Makes an event, in the place where it will be found: moved about as a value it would cost as much as the heap.
+    #[inline(always)]
+    pub(crate) fn push(
+        &mut self,
+        time: Nanos,
+        tie: u32,
+        id: EventId,
+        by: EventId,
+        event: impl FnOnce() -> T,
+    ) -> SlotId {
+        let slot = self.free.pop().unwrap_or_else(|| self.grow());
+        self.insert_key(pack(time, tie, slot));
+        let place = &mut self.slots[slot as usize];
+        place.id = id;
+        place.by = by;
+        place.turn = 0;
+        place.event = Some(event());
+        SlotId(slot)
     }
 
     /// Puts an event that was taken back, for later.
     pub(crate) fn defer(&mut self, time: Nanos, tie: u32, taken: Taken<T>) -> SlotId {
-        let Taken { id, by, event, .. } = taken;
-        self.insert(time, tie, Slot { id, by, deferred: true, event: Some(event) })
+        let Surfaced { slot, .. } = self.put_aside(taken);
+        self.insert_key(pack(time, tie, slot.0));
+        slot
     }
 
-    #[inline]
-    fn insert(&mut self, time: Nanos, tie: u32, entry: Slot<T>) -> SlotId {
-        let slot = if let Some(slot) = self.free.pop() {
-            self.slots[slot as usize] = entry;
-            slot
-        } else {
-            let slot = u32::try_from(self.slots.len()).expect("at most 2^32 events are pending at once");
-            self.slots.push(entry);
-            slot
-        };
-        self.heap.push(0);
-        self.sift_up(self.heap.len() - 1, pack(time, tie, slot));
-        SlotId(slot)
+    /// Puts an event that was taken back as if it had just surfaced.
+    pub(crate) fn put_aside(&mut self, taken: Taken<T>) -> Surfaced {
+        let Taken { time, id, by, turn, event } = taken;
+        let slot = self.free.pop().unwrap_or_else(|| self.grow());
+        self.slots[slot as usize] = Slot { id, by, turn, event: Some(event) };
+        Surfaced { time, slot: SlotId(slot) }
+    }
+
+    /// One more slot, which is empty.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) -> u32 {
+        let slot = u32::try_from(self.slots.len()).expect("at most 2^32 events are pending at once");
+        self.slots.push(Slot { id: EventId::ROOT, by: EventId::ROOT, turn: 0, event: None });
+        slot
+    }
+
+    #[inline(always)]
+    fn insert_key(&mut self, key: u128) {
+        self.heap.push(key);
+        self.sift_up(self.heap.len() - 1, key);
     }
 
     /// Cancels a pending event. Its key stays in the heap until it surfaces or too many are dead.
@@ -107,20 +158,91 @@ impl<T> Queue<T> {
         }
     }
 
-    #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Taken<T>> {
+    /// The earliest event, which is no longer pending but still in its place.
+    #[inline(always)]
+    pub(crate) fn pop(&mut self) -> Option<Surfaced> {
         loop {
-            let key = *self.heap.first()?;
-            self.remove_at(0);
-            if let Some(taken) = self.release(key) {
-                return Some(taken);
+            let key = self.pop_key();
+            if key == NO_KEY {
+                return None;
             }
+            let index = slot_of(key);
+            if self.slots[index].event.is_some() {
+                return Some(Surfaced { time: (key >> 64) as u64, slot: SlotId(index as u32) });
+            }
+            self.free.push(index as u32);
             self.cancelled -= 1;
+        }
+    }
+
+    /// The place of an event that has surfaced. What is in it is to be taken, and the slot to be freed.
+    #[inline(always)]
+    pub(crate) fn place(&mut self, surfaced: Surfaced) -> &mut Slot<T> {
+        &mut self.slots[surfaced.slot.0 as usize]
+    }
+
+    /// Frees the slot of an event that has surfaced and whose content was taken.
+    #[inline(always)]
+    pub(crate) fn free(&mut self, surfaced: Surfaced) {
+        debug_assert!(self.place(surfaced).event.is_none(), "a free slot is empty");
+        self.free.push(surfaced.slot.0);
+    }
+
+    /// Takes an event that has surfaced out of its place.
+    pub(crate) fn release(&mut self, surfaced: Surfaced) -> Taken<T> {
+        let slot = self.place(surfaced);
+        let event = slot.event.take().expect("an event that has surfaced was not cancelled");
+        let taken = Taken { time: surfaced.time, id: slot.id, by: slot.by, turn: slot.turn, event };
+        self.free(surfaced);
+        taken
+    }
+
+    #[inline(always)]
+    fn pop_key(&mut self) -> u128 {
+        if !self.tied.is_empty() {
+            return self.pop_tied();
+        }
+        let Some(&key) = self.heap.first() else { return NO_KEY };
+        self.remove_at(0);
+        if self.heap.first().is_some_and(|next| is_tied(*next, key)) {
+            self.tied.push(key);
+            return self.pop_tied();
+        }
+        key
+    }
+
+    /// The next key, if it has the time and tie of those that came out with it, or if there are such.
+    #[cold]
+    #[inline(never)]
+    fn pop_tied(&mut self) -> u128 {
+        let first =
+            self.tied.last().copied().into_iter().chain(self.heap.first().copied()).min().unwrap_or(NO_KEY);
+        if self.tied.last().is_some_and(|tied| !is_tied(*tied, first)) {
+            // Something that was scheduled since then comes before them.
+            self.untie();
+        }
+        let known = self.tied.len();
+        while let Some(next) = self.heap.first().copied().filter(|next| is_tied(*next, first)) {
+            self.remove_at(0);
+            self.tied.push(next);
+        }
+        if self.tied.len() > known {
+            let slots = &self.slots;
+            self.tied.sort_unstable_by_key(|key| Reverse((slots[slot_of(*key)].id, *key)));
+        }
+        self.tied.pop().unwrap_or(NO_KEY)
+    }
+
+    /// Puts the tied keys back into the heap.
+    fn untie(&mut self) {
+        while let Some(key) = self.tied.pop() {
+            self.insert_key(key);
         }
     }
 
     /// Takes the pending event with this id, the earliest if there are several.
     pub(crate) fn take(&mut self, id: EventId) -> Option<Taken<T>> {
+        self.untie();
         let (index, key) = self
             .heap
             .iter()
@@ -132,41 +254,22 @@ impl<T> Queue<T> {
             })
             .min_by_key(|(_, key)| *key)?;
         self.remove_at(index);
-        self.release(key)
+        Some(self.release(Surfaced { time: (key >> 64) as u64, slot: SlotId(slot_of(key) as u32) }))
     }
 
     /// Every pending event, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Nanos, EventId, &T)> {
-        self.heap.iter().filter_map(|key| {
+        self.heap.iter().chain(&self.tied).filter_map(|key| {
             let slot = &self.slots[slot_of(*key)];
             slot.event.as_ref().map(|event| ((key >> 64) as u64, slot.id, event))
         })
     }
 
     #[inline(always)]
-    fn release(&mut self, key: u128) -> Option<Taken<T>> {
-        let index = slot_of(key);
-        self.free.push(index as u32);
-        let slot = &mut self.slots[index];
-        let event = slot.event.take()?;
-        Some(Taken { time: (key >> 64) as u64, id: slot.id, by: slot.by, deferred: slot.deferred, event })
-    }
-
-    #[inline(always)]
-    fn before(&self, a: u128, b: u128) -> bool {
-        if (a ^ b) >> 32 != 0 { a < b } else { self.before_by_id(a, b) }
-    }
-
-    #[cold]
-    fn before_by_id(&self, a: u128, b: u128) -> bool {
-        self.slots[slot_of(a)].id < self.slots[slot_of(b)].id
-    }
-
-    #[inline(always)]
     fn sift_up(&mut self, mut index: usize, key: u128) {
         while index > 0 {
             let parent = (index - 1) / ARITY;
-            if !self.before(key, self.heap[parent]) {
+            if key >= self.heap[parent] {
                 break;
             }
             self.heap[index] = self.heap[parent];
@@ -177,25 +280,17 @@ impl<T> Queue<T> {
 
     #[inline(always)]
     fn sift_down(&mut self, mut index: usize, key: u128) {
-        let len = self.heap.len();
+        let heap = self.heap.as_mut_slice();
         loop {
             let first = index * ARITY + 1;
-            if first >= len {
+            let Some((least, at)) = least_child(heap, first) else { break };
+            if least >= key {
                 break;
             }
-            let mut least = first;
-            for child in first + 1..(first + ARITY).min(len) {
-                if self.before(self.heap[child], self.heap[least]) {
-                    least = child;
-                }
-            }
-            if !self.before(self.heap[least], key) {
-                break;
-            }
-            self.heap[index] = self.heap[least];
-            index = least;
+            heap[index] = least;
+            index = at;
         }
-        self.heap[index] = key;
+        heap[index] = key;
     }
 
     #[inline(always)]
@@ -204,7 +299,7 @@ impl<T> Queue<T> {
         if index == self.heap.len() {
             return;
         }
-        if index > 0 && self.before(last, self.heap[(index - 1) / ARITY]) {
+        if index > 0 && last < self.heap[(index - 1) / ARITY] {
             self.sift_up(index, last);
         } else {
             self.sift_down(index, last);
@@ -214,6 +309,7 @@ impl<T> Queue<T> {
     #[cold]
     fn sweep(&mut self) {
         let mut heap = std::mem::take(&mut self.heap);
+        heap.append(&mut self.tied);
         heap.retain(|key| {
             let live = self.slots[slot_of(*key)].event.is_some();
             if !live {
@@ -227,6 +323,20 @@ impl<T> Queue<T> {
             self.sift_down(index, self.heap[index]);
         }
     }
+}
+
+/// The least of the up to four keys from `first` on, and where it is. With four there is no branch to mispredict:
+/// which of them is the least is a matter of chance.
+#[inline(always)]
+fn least_child(heap: &[u128], first: usize) -> Option<(u128, usize)> {
+    let children = heap.get(first..)?;
+    if let Some([a, b, c, d]) = children.first_chunk::<ARITY>() {
+        let (ab, at_ab) = if b < a { (b, 1) } else { (a, 0) };
+        let (cd, at_cd) = if d < c { (d, 3) } else { (c, 2) };
+        let (least, at) = if cd < ab { (cd, at_cd) } else { (ab, at_ab) };
+        return Some((*least, first + at));
+    }
+    (first..).zip(children).map(|(at, key)| (*key, at)).min()
 }
 
 #[cfg(test)]
@@ -251,7 +361,7 @@ mod tests {
                     0..=4 => {
                         // Few times and fewer ties, so that ids must decide.
                         let (time, tie, id) = (roll(20), roll(2) as u32, EventId(EventId::mix(step)));
-                        handles.push((queue.push(time, tie, id, EventId::ROOT, step), (time, tie, id)));
+                        handles.push((queue.push(time, tie, id, EventId::ROOT, || step), (time, tie, id)));
                         model.insert((time, tie, id));
                     }
                     5..=7 if !handles.is_empty() => {
@@ -265,7 +375,7 @@ mod tests {
                         assert!(model.remove(&key));
                     }
                     _ => {
-                        let taken = queue.pop();
+                        let taken = queue.pop().map(|surfaced| queue.release(surfaced));
                         let expected = model.pop_first();
                         assert_eq!(taken.as_ref().map(|t| (t.time, t.id)), expected.map(|e| (e.0, e.2)));
                         handles.retain(|(_, key)| Some(*key) != expected);

@@ -47,7 +47,8 @@ pub(crate) struct Endpoint<M> {
     pub(crate) next_send: u32,
     /// The number of the next segment this end hands over.
     pub(crate) next_receive: u32,
-    /// Segments that arrived before one with a smaller number, with the ids of their arrival and of their send.
+    /// Segments that arrived before one with a smaller number, or before the connection was open, with the ids of
+    /// their arrival and of their send.
     pub(crate) inbox: BTreeMap<u32, (EventId, EventId, Segment<M>)>,
     /// What was sent before the connection was open.
     pub(crate) outbox: Vec<(EventId, Segment<M>)>,
@@ -77,6 +78,8 @@ pub(crate) enum Packet<M> {
     Segment { number: u32, segment: Segment<M> },
     /// Tells the receiver's end that the connection is gone.
     Break,
+    /// Tells an end, some time after a packet of its own could not get through, to give up.
+    GiveUp,
     /// Asks the receiver's own end, some time after a partition began, whether there is still no way through.
     Probe,
 }

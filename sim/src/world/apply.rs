@@ -2,12 +2,13 @@
 
 use std::hash::Hash;
 
+use crate::dice::Purpose;
 use crate::disk::{Change, SyncUnderWay};
 use crate::effect::{Effect, Recorded};
-use crate::dice::Purpose;
 use crate::fault::Fault;
 use crate::id::{EventId, Kind, Label, NodeId};
 use crate::message::Message;
+use crate::network::Fate;
 use crate::observe::{DiskAction, DropReason, Observer, Record, Stamp};
 use crate::process::Process;
 use crate::stream::{ConnectionId, Segment};
@@ -17,21 +18,42 @@ use super::{Pending, Violation, World};
 
 impl<P: Process> World<P> {
     #[inline(always)]
-    pub(super) fn apply<O: Observer<P::Message>>(
-        &mut self,
-        node: NodeId,
-        recorded: Recorded<P::Message>,
-        observer: &mut O,
-    ) {
-        let Recorded { id, by, effect } = recorded;
+    pub(super) fn apply<O: Observer<P::Message>>(&mut self, node: NodeId, index: usize, observer: &mut O) {
+        let recorded = self.context.effects.at(index);
+        let Recorded { id, by, code, .. } = *recorded;
         let stamp = Stamp { time: self.now, node, id, by };
-        match effect {
-            Effect::Send { to, message } => self.send(stamp, to, message, observer),
-            Effect::SetTimer { label, delay } => self.set_timer(stamp, label, delay, observer),
-            Effect::CancelTimer { label } => {
-                if let Some(slot) = self.nodes[node.index()].remove_timer(label.code()) {
+        // What is in every handler is not moved out as a whole: that alone would take longer than to apply it.
+        match &mut recorded.effect {
+            Some(Effect::Send { to, message }) => {
+                let (to, message) = (*to, message.take());
+                recorded.effect = None;
+                if let Some(message) = message {
+                    self.send(stamp, to, message, observer);
+                }
+            }
+            Some(Effect::SetTimer { label, delay }) => {
+                let (label, delay) = (*label, *delay);
+                recorded.effect = None;
+                self.set_timer(stamp, label, code, delay, observer);
+            }
+            Some(Effect::CancelTimer { .. }) => {
+                recorded.effect = None;
+                if let Some(slot) = self.nodes[node.index()].remove_timer(code) {
                     self.queue.cancel(slot);
                 }
+            }
+            _ => self.apply_rare(stamp, index, observer),
+        }
+    }
+
+    /// The effects that are not in every handler.
+    #[inline(never)]
+    fn apply_rare<O: Observer<P::Message>>(&mut self, stamp: Stamp, index: usize, observer: &mut O) {
+        let Stamp { id, by, .. } = stamp;
+        let effect = self.context.effects.at(index).effect.take().expect("an effect is applied once");
+        match effect {
+            Effect::Send { .. } | Effect::SetTimer { .. } | Effect::CancelTimer { .. } => {
+                unreachable!("these are not rare")
             }
             Effect::Invoke { note } => {
                 self.absorb(id, &note);
@@ -80,14 +102,15 @@ impl<P: Process> World<P> {
         &mut self,
         stamp: Stamp,
         label: Label,
+        code: u64,
         delay: Nanos,
         observer: &mut O,
     ) {
         let node = stamp.node;
         let delay = self.nodes[node.index()].clock.wait(delay);
         let time = self.now.saturating_add(delay);
-        let slot = self.schedule(time, stamp.id, stamp.by, Pending::Timer { node, label });
-        if let Some(replaced) = self.nodes[node.index()].insert_timer(label.code(), slot) {
+        let slot = self.schedule(time, stamp.id, stamp.by, || Pending::Timer { node, label, code });
+        if let Some(replaced) = self.nodes[node.index()].insert_timer(code, slot) {
             self.queue.cancel(replaced);
         }
         observer.observe(stamp, &Record::Timer { label, delay });
@@ -102,59 +125,100 @@ impl<P: Process> World<P> {
         observer: &mut O,
     ) {
         let Stamp { id, node: from, .. } = stamp;
-        assert!(to.index() < self.nodes.len(), "{from} sent to {to}, and the world has {} nodes", self.nodes.len());
+        assert!(
+            to.index() < self.nodes.len(),
+            "{from} sent to {to}, and the world has {} nodes",
+            self.nodes.len()
+        );
         self.absorb(id, &message);
-        let mut fate = std::mem::take(&mut self.fate);
-        self.decide_fate(&mut fate, stamp, to, &message);
-        if O::ACTIVE {
-            let (label, fate) = (message.label(), &fate.deliveries);
-            observer.observe(stamp, &Record::Send { to, label, fate, connection: None, message: &message });
+        let link = self.network.link(from, to);
+        let dice = self.dice.of(id);
+        let is_special = link.bandwidth > 0
+            || !self.targeted.is_empty()
+            || !self.overrides.is_empty()
+            || !self.cuts.is_empty();
+        if link.is_reliable() && !is_special {
+            let delay = Fate::delay(link, dice);
+            return self.put_under_way(stamp, to, message, false, &[delay], observer);
         }
-        let corrupt = fate.corrupt;
-        if let Some((first, more)) = fate.deliveries.split_first() {
-            for (copy, delay) in (1..).zip(more) {
-                let event = Pending::Deliver { from, to, message: message.clone(), corrupt };
-                self.schedule(self.now.saturating_add(*delay), id.delivery(copy), id, event);
-            }
-            let event = Pending::Deliver { from, to, message, corrupt };
-            self.schedule(self.now.saturating_add(*first), id.delivery(0), id, event);
+        let fate = if self.is_calm() { Fate::throw_calm(link, dice) } else { Fate::throw(link, dice) };
+        if fate.is_late() {
+            self.counts.late += 1;
         }
-        self.fate = fate;
-    }
-
-    #[inline(always)]
-    fn decide_fate(&mut self, fate: &mut crate::network::Fate, stamp: Stamp, to: NodeId, message: &P::Message) {
-        let (id, from) = (stamp.id, stamp.node);
-        if self.is_calm() {
-            fate.throw(&self.network.link(from, to).calm(), self.dice.of(id));
-        } else {
-            fate.throw(self.network.link(from, to), self.dice.of(id));
-            if fate.late {
-                self.counts.late += 1;
-            }
-            if fate.corrupt {
-                self.counts.corrupted += 1;
-            }
+        if fate.is_corrupt() {
+            self.counts.corrupted += 1;
         }
-        if self.network.link(from, to).bandwidth > 0 {
-            self.queue_up(fate, from, to, message.size());
+        if is_special {
+            return self.send_specially(stamp, to, message, fate, observer);
         }
-        if !self.targeted.is_empty() {
-            self.target(fate, from, to, message.label());
-        }
-        if let Some(fixed) = self.overrides.fate(id) {
-            fate.deliveries = fixed;
-            fate.corrupt = false;
-        }
-        match fate.deliveries.len() {
+        match fate.deliveries().len() {
             0 => self.counts.lost += 1,
             1 => {}
             _ => self.counts.duplicated += 1,
         }
-        if !self.cuts.is_empty() && !fate.deliveries.is_empty() && self.is_cut(from, to) {
-            self.counts.cut += 1;
-            fate.deliveries.clear();
+        self.put_under_way(stamp, to, message, fate.is_corrupt(), fate.deliveries(), observer);
+    }
+
+    /// Sends where more than the dice decide what becomes of the message: bandwidth, plan, overrides, partitions.
+    #[cold]
+    #[inline(never)]
+    fn send_specially<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        to: NodeId,
+        message: P::Message,
+        mut fate: Fate,
+        observer: &mut O,
+    ) {
+        let Stamp { id, node: from, .. } = stamp;
+        let queued =
+            self.network.link(from, to).bandwidth == 0 || self.queue_up(&mut fate, from, to, message.size());
+        let mut written = None;
+        if !self.targeted.is_empty() && !self.is_calm() {
+            written = self.target(from, to, message.label());
         }
+        if let Some(fixed) = self.overrides.fate(id) {
+            written = Some(fixed);
+            fate.mend();
+        }
+        let mut deliveries = written.as_deref().unwrap_or(fate.deliveries());
+        match deliveries.len() {
+            0 if !queued => self.counts.queue_full += 1,
+            0 => self.counts.lost += 1,
+            1 => {}
+            _ => self.counts.duplicated += 1,
+        }
+        if !deliveries.is_empty() && self.is_cut(from, to) {
+            self.counts.cut += 1;
+            deliveries = &[];
+        }
+        self.put_under_way(stamp, to, message, fate.is_corrupt(), deliveries, observer);
+    }
+
+    /// Puts the deliveries of a message under way.
+    #[inline(always)]
+    fn put_under_way<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        to: NodeId,
+        message: P::Message,
+        corrupt: bool,
+        deliveries: &[Nanos],
+        observer: &mut O,
+    ) {
+        let Stamp { id, node: from, .. } = stamp;
+        if O::ACTIVE {
+            let label = message.label();
+            let record = Record::Send { to, label, fate: deliveries, connection: None, message: &message };
+            observer.observe(stamp, &record);
+        }
+        let Some((first, more)) = deliveries.split_first() else { return };
+        for (copy, delay) in (1..).zip(more) {
+            let event = || Pending::Deliver { from, to, message: message.clone(), corrupt };
+            self.schedule(self.now.saturating_add(*delay), id.delivery(copy), id, event);
+        }
+        let event = || Pending::Deliver { from, to, message, corrupt };
+        self.schedule(self.now.saturating_add(*first), id.delivery(0), id, event);
     }
 
     pub(super) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
@@ -163,25 +227,24 @@ impl<P: Process> World<P> {
 
     /// Lets a message wait for its turn on a link with a bandwidth, or drops it if the wait would be too long.
     /// A message that is lost further on takes its turn all the same.
-    fn queue_up(&mut self, fate: &mut crate::network::Fate, from: NodeId, to: NodeId, size: u32) {
+    fn queue_up(&mut self, fate: &mut Fate, from: NodeId, to: NodeId, size: u32) -> bool {
         let link = *self.network.link(from, to);
         let busy_until = self.busy.entry((from, to)).or_insert(0);
         let begin = (*busy_until).max(self.now);
         let wait = begin - self.now;
         if wait > link.queue {
-            self.counts.queue_full += 1;
-            fate.deliveries.clear();
-            return;
+            fate.lose();
+            return false;
         }
         let transmission = (u128::from(size) * u128::from(SECONDS) / u128::from(link.bandwidth)) as u64;
         *busy_until = begin.saturating_add(transmission);
-        for delay in &mut fate.deliveries {
-            *delay = delay.saturating_add(wait).saturating_add(transmission);
-        }
+        fate.put_off(wait.saturating_add(transmission));
+        true
     }
 
-    /// Gives a message the fate that the plan has written for it.
-    fn target(&mut self, fate: &mut crate::network::Fate, sender: NodeId, receiver: NodeId, label: Label) {
+    /// The deliveries that the plan has written for a message, by its latest entry that means this one.
+    fn target(&mut self, sender: NodeId, receiver: NodeId, label: Label) -> Option<Vec<Nanos>> {
+        let mut deliveries = None;
         for (index, fault) in self.config.faults.list.iter().enumerate() {
             let Fault::Message { from, to, word, nth, fate: written } = fault else { continue };
             if (*from, *to, *word) != (sender, receiver, label.word) {
@@ -190,12 +253,19 @@ impl<P: Process> World<P> {
             let seen = self.targeted[index];
             self.targeted[index] += 1;
             if nth.is_none_or(|nth| nth == seen) {
-                fate.deliveries.clone_from(written);
+                deliveries = Some(written.clone());
             }
         }
+        deliveries
     }
 
-    fn write<O: Observer<P::Message>>(&mut self, stamp: Stamp, file: Label, change: Change, observer: &mut O) {
+    fn write<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        file: Label,
+        change: Change,
+        observer: &mut O,
+    ) {
         self.absorb(stamp.id, &file);
         let node = &mut self.nodes[stamp.node.index()];
         if node.disk_full && !matches!(change, Change::Remove) {
@@ -212,19 +282,23 @@ impl<P: Process> World<P> {
             bytes.hash(&mut self.digest);
         }
         observer.observe(stamp, &Record::Disk { label: file, action });
-        node.own.disk.get_or_insert_default().change(file, change);
+        node.own.disk_or_new().change(file, change);
     }
 
     fn sync<O: Observer<P::Message>>(&mut self, stamp: Stamp, label: Label, observer: &mut O) {
         let Stamp { id, node, .. } = stamp;
         observer.observe(stamp, &Record::Disk { label, action: DiskAction::Sync });
         let owner = &mut self.nodes[node.index()];
-        let mark = owner.own.disk.get_or_insert_default().sync_mark();
+        let mark = owner.own.disk_or_new().sync_mark();
         let incarnation = owner.incarnation;
         let span = self.config.sync_delay.sample(self.dice.of(id).bits(Purpose::SYNC_DELAY));
-        let sync = SyncUnderWay { label, mark, asked: id };
-        let done = id.child(Kind::Sync as u64, 1);
-        self.schedule(self.now.saturating_add(span), done, id, Pending::Synced { node, incarnation, sync });
+        let sync = Box::new(SyncUnderWay { label, mark, asked: id });
+        let done = id.sync_end();
+        self.schedule(self.now.saturating_add(span), done, id, || Pending::Synced {
+            node,
+            incarnation,
+            sync,
+        });
     }
 
     pub(super) fn drop_message<O: Observer<P::Message>>(

@@ -15,6 +15,7 @@ use super::apply::{on_connection, segment_label};
 use super::{InFlight, Pending, World};
 
 impl<P: Process> World<P> {
+    /// Hands a datagram to its receiver's handler; false if it does not get there.
     #[inline(always)]
     pub(super) fn deliver<O: Observer<P::Message>>(
         &mut self,
@@ -23,23 +24,27 @@ impl<P: Process> World<P> {
         mut message: P::Message,
         corrupt: bool,
         observer: &mut O,
-    ) {
+    ) -> bool {
         if self.nodes[stamp.node.index()].process.is_none() {
             self.counts.receiver_down += 1;
-            return self.drop_message(stamp, from, message.label(), DropReason::Down, observer);
+            self.drop_message(stamp, from, message.label(), DropReason::Down, observer);
+            return false;
         }
         if !self.cuts.is_empty() && self.is_cut(from, stamp.node) {
             self.counts.cut += 1;
-            return self.drop_message(stamp, from, message.label(), DropReason::Partition, observer);
+            self.drop_message(stamp, from, message.label(), DropReason::Partition, observer);
+            return false;
         }
         if corrupt && !self.damage(stamp, from, &mut message) {
-            return self.drop_message(stamp, from, message.label(), DropReason::Corrupt, observer);
+            self.drop_message(stamp, from, message.label(), DropReason::Corrupt, observer);
+            return false;
         }
         if O::ACTIVE {
             let label = message.label();
             observer.observe(stamp, &Record::Receive { from, label, connection: None, message: &message });
         }
-        self.handle(stamp, observer, |process, ctx| process.on_message(ctx, from, message));
+        self.ask(stamp, |process, ctx| process.on_message(ctx, from, message));
+        true
     }
 
     /// Damages a message unnoticed; false if it is noticed.
@@ -117,9 +122,9 @@ impl<P: Process> World<P> {
     /// Puts a packet under way and returns its delay; if it cannot get through, the sender's end breaks instead.
     fn send_packet(&mut self, id: EventId, in_flight: InFlight<P::Message>) -> Option<Nanos> {
         let InFlight { from, to, connection, .. } = in_flight;
-        let delay = if self.is_cut(from, to) { None } else { self.packet_delay(id, from, to) };
+        let delay = self.packet_delay(id, from, to).filter(|_| !self.is_cut(from, to));
         if let Some(delay) = delay {
-            let event = Pending::Packet(Box::new(in_flight));
+            let event = || Pending::Packet(Box::new(in_flight));
             self.schedule(self.now.saturating_add(delay), id.delivery(0), id, event);
         } else {
             self.break_own_end(id, from, to, connection);
@@ -132,7 +137,8 @@ impl<P: Process> World<P> {
         if let Some(fixed) = self.overrides.fate(id) {
             return fixed.first().copied();
         }
-        let link = if self.is_calm() { self.network.link(from, to).calm() } else { *self.network.link(from, to) };
+        let link =
+            if self.is_calm() { self.network.link(from, to).calm() } else { *self.network.link(from, to) };
         let dice = self.dice.of(id);
         let mut delay = link.delay.sample(dice.bits(Purpose::DELAY));
         if dice.chance(Purpose::LATE, link.late) {
@@ -145,11 +151,16 @@ impl<P: Process> World<P> {
         (losses <= RETRANSMIT_MAX).then(|| delay.saturating_add(RETRANSMIT_AFTER * Nanos::from(losses)))
     }
 
-    fn break_own_end(&mut self, id: EventId, node: NodeId, peer: NodeId, connection: ConnectionId) {
-        let id = id.child(on_connection(Kind::StreamBreak, connection), 0);
-        let in_flight = InFlight { from: peer, to: node, connection, packet: Packet::Break };
+    fn break_own_end(&mut self, id: EventId, from: NodeId, to: NodeId, connection: ConnectionId) {
+        self.give_up(id, id, to, from, connection);
+    }
+
+    /// Lets `to` give up its end of a connection with `from` in a while.
+    fn give_up(&mut self, id: EventId, by: EventId, from: NodeId, to: NodeId, connection: ConnectionId) {
+        let id = id.child(EventId::like(Kind::StreamBreak, 1, connection.0.0), 0);
         let at = self.now.saturating_add(BREAK_AFTER);
-        self.schedule(at, id, id, Pending::Packet(Box::new(in_flight)));
+        let in_flight = InFlight { from, to, connection, packet: Packet::GiveUp };
+        self.schedule(at, id, by, || Pending::Packet(Box::new(in_flight)));
     }
 
     /// Tells the other end of a connection, as soon as the network lets it, that it is gone.
@@ -157,7 +168,7 @@ impl<P: Process> World<P> {
         let id = by.child(on_connection(Kind::StreamBreak, in_flight.connection), in_flight.to.0);
         let link = *self.network.link(in_flight.from, in_flight.to);
         let delay = link.delay.sample(self.dice.of(id).bits(Purpose::DELAY));
-        self.schedule(self.now.saturating_add(delay), id, by, Pending::Packet(Box::new(in_flight)));
+        self.schedule(self.now.saturating_add(delay), id, by, || Pending::Packet(Box::new(in_flight)));
     }
 
     /// Asks both ends of every connection across a new cut, in a while, whether it is still there.
@@ -167,18 +178,23 @@ impl<P: Process> World<P> {
                 .endpoints
                 .iter()
                 .flat_map(|endpoints| endpoints.iter())
-                .filter(|(_, endpoint)| self.is_cut(*node, endpoint.peer) || self.is_cut(endpoint.peer, *node))
+                .filter(|(_, endpoint)| {
+                    self.is_cut(*node, endpoint.peer) || self.is_cut(endpoint.peer, *node)
+                })
                 .map(|(connection, endpoint)| (*connection, endpoint.peer))
                 .collect();
             for (connection, peer) in across {
                 let id = fault.child(on_connection(Kind::StreamBreak, connection), node.0);
                 let in_flight = InFlight { from: peer, to: *node, connection, packet: Packet::Probe };
                 let at = self.now.saturating_add(BREAK_AFTER);
-                self.schedule(at, id, fault, Pending::Packet(Box::new(in_flight)));
+                // By the record of the fault on this node: the fault itself has none.
+                let by = fault.child(EventId::like(Kind::Fault, node.0, 0), 0);
+                self.schedule(at, id, by, || Pending::Packet(Box::new(in_flight)));
             }
         }
     }
 
+    #[inline(never)]
     pub(super) fn deliver_packet<O: Observer<P::Message>>(
         &mut self,
         id: EventId,
@@ -189,11 +205,20 @@ impl<P: Process> World<P> {
         let InFlight { from, to, connection, packet } = in_flight;
         let stamp = Stamp { time: self.now, node: to, id, by };
         match packet {
-            Packet::Break => self.break_end(stamp, from, connection, observer),
-            Packet::Probe => {
-                if self.is_cut(from, to) || self.is_cut(to, from) {
-                    self.break_end(stamp, from, connection, observer);
+            // Through a partition nobody says so; the silence does, in time.
+            Packet::Break if self.is_cut(from, to) => {
+                if self.endpoint(to, connection).is_some() {
+                    self.give_up(id, by, from, to, connection);
                 }
+            }
+            Packet::Break => {
+                self.break_end(stamp, from, connection, observer);
+            }
+            Packet::Probe if !self.is_cut(from, to) && !self.is_cut(to, from) => {}
+            Packet::GiveUp | Packet::Probe => {
+                // The other end must learn of it too, or it would wait for ever.
+                let cause = if self.break_end(stamp, from, connection, observer) { id } else { by };
+                self.send_break(cause, InFlight { from: to, to: from, connection, packet: Packet::Break });
             }
             _ if self.nodes[to.index()].process.is_none() => {
                 self.counts.receiver_down += 1;
@@ -207,7 +232,8 @@ impl<P: Process> World<P> {
             }
             Packet::Open => {
                 self.open_endpoint(to, connection, Endpoint::new(from, true));
-                observer.observe(stamp, &Record::Stream { label: Label::new("accept"), peer: from, connection });
+                observer
+                    .observe(stamp, &Record::Stream { label: Label::new("accept"), peer: from, connection });
                 self.send_packet(id, InFlight { from: to, to: from, connection, packet: Packet::Accept });
                 self.handle(stamp, observer, |process, ctx| {
                     process.on_stream(ctx, connection, StreamEvent::Accepted { from });
@@ -227,13 +253,16 @@ impl<P: Process> World<P> {
         connection: ConnectionId,
         observer: &mut O,
     ) {
-        let Some(endpoint) = self.endpoint(stamp.node, connection) else { return };
+        let Some(endpoint) = self.endpoint(stamp.node, connection) else {
+            return self.refuse(stamp, peer, connection, Label::new("accept"), observer);
+        };
         endpoint.open = true;
         let outbox = std::mem::take(&mut endpoint.outbox);
         observer.observe(stamp, &Record::Stream { label: Label::new("open"), peer, connection });
         for (id, segment) in outbox {
             self.send_segment(Stamp { id, by: stamp.id, ..stamp }, connection, segment, observer);
         }
+        self.hand_over_next(stamp.node, peer, connection);
         self.handle(stamp, observer, |process, ctx| {
             process.on_stream(ctx, connection, StreamEvent::Opened);
         });
@@ -249,23 +278,14 @@ impl<P: Process> World<P> {
         observer: &mut O,
     ) {
         let Some(endpoint) = self.endpoint(stamp.node, connection) else {
-            self.drop_message(stamp, from, segment_label(&segment), DropReason::Closed, observer);
-            let packet = Packet::Break;
-            self.send_break(stamp.id, InFlight { from: stamp.node, to: from, connection, packet });
-            return;
+            return self.refuse(stamp, from, connection, segment_label(&segment), observer);
         };
-        if number != endpoint.next_receive {
+        if number != endpoint.next_receive || !endpoint.open {
             endpoint.inbox.insert(number, (stamp.id, stamp.by, segment));
             return;
         }
         endpoint.next_receive += 1;
-        let next = endpoint.next_receive;
-        if let Some((arrival, sent, segment)) = endpoint.inbox.remove(&next) {
-            // What waited for this one follows it at the same instant, as an event of its own.
-            let packet = Packet::Segment { number: next, segment };
-            let in_flight = InFlight { from, to: stamp.node, connection, packet };
-            self.schedule(self.now, arrival.delivery(1), sent, Pending::Packet(Box::new(in_flight)));
-        }
+        self.hand_over_next(stamp.node, from, connection);
         match segment {
             Segment::Data(message) => {
                 if O::ACTIVE {
@@ -278,7 +298,8 @@ impl<P: Process> World<P> {
             }
             Segment::Close => {
                 self.close_endpoint(stamp.node, connection);
-                observer.observe(stamp, &Record::Stream { label: Label::new("close"), peer: from, connection });
+                observer
+                    .observe(stamp, &Record::Stream { label: Label::new("close"), peer: from, connection });
                 self.handle(stamp, observer, |process, ctx| {
                     process.on_stream(ctx, connection, StreamEvent::Closed);
                 });
@@ -286,21 +307,48 @@ impl<P: Process> World<P> {
         }
     }
 
+    /// Lets what waited for the segment before it follow at the same instant, as the event it was.
+    fn hand_over_next(&mut self, node: NodeId, from: NodeId, connection: ConnectionId) {
+        let Some(endpoint) = self.endpoint(node, connection) else { return };
+        let number = endpoint.next_receive;
+        if let Some((arrival, sent, segment)) = endpoint.inbox.remove(&number) {
+            let packet = Packet::Segment { number, segment };
+            let in_flight = InFlight { from, to: node, connection, packet };
+            self.schedule(self.now, arrival, sent, || Pending::Packet(Box::new(in_flight)));
+        }
+    }
+
+    /// Drops what came for a connection that is gone, and says so to the sender.
+    fn refuse<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        from: NodeId,
+        connection: ConnectionId,
+        label: Label,
+        observer: &mut O,
+    ) {
+        self.drop_message(stamp, from, label, DropReason::Closed, observer);
+        let packet = Packet::Break;
+        self.send_break(stamp.id, InFlight { from: stamp.node, to: from, connection, packet });
+    }
+
+    /// Breaks one end of a connection; false if it was gone already.
     fn break_end<O: Observer<P::Message>>(
         &mut self,
         stamp: Stamp,
         peer: NodeId,
         connection: ConnectionId,
         observer: &mut O,
-    ) {
+    ) -> bool {
         if self.close_endpoint(stamp.node, connection).is_none() {
-            return;
+            return false;
         }
         self.counts.connections_broken += 1;
         observer.observe(stamp, &Record::Stream { label: Label::new("broken"), peer, connection });
         self.handle(stamp, observer, |process, ctx| {
             process.on_stream(ctx, connection, StreamEvent::Broken);
         });
+        true
     }
 }
 
@@ -310,6 +358,7 @@ fn packet_label<M: Message>(packet: &Packet<M>) -> Label {
         Packet::Accept => Label::new("accept"),
         Packet::Segment { segment, .. } => segment_label(segment),
         Packet::Break => Label::new("break"),
+        Packet::GiveUp => Label::new("give up"),
         Packet::Probe => Label::new("probe"),
     }
 }

@@ -14,7 +14,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use crate::context::Context;
+use crate::context::{Context, Own};
 use crate::delay::Delay;
 use crate::dice::Dice;
 use crate::digest::Digest;
@@ -22,11 +22,11 @@ use crate::disk::{Disk, SyncUnderWay};
 use crate::fault::{FaultCounts, FaultPlan};
 use crate::id::{EventId, Label, NodeId};
 use crate::message::Message;
-use crate::network::{Cut, Fate, Link, Network};
+use crate::network::{Cut, Link, Network};
 use crate::observe::{Observer, Record, Stamp};
 use crate::overrides::Overrides;
 use crate::process::Process;
-use crate::queue::{Queue, Taken};
+use crate::queue::{Queue, Surfaced, Taken};
 use crate::stream::{ConnectionId, Packet};
 use crate::time::{MILLIS, Nanos, SECONDS};
 
@@ -107,17 +107,42 @@ pub struct Violation {
 /// What is going to happen.
 #[derive(Clone, Debug)]
 pub(crate) enum Pending<M: Message> {
-    Boot { node: NodeId },
-    Deliver { from: NodeId, to: NodeId, message: M, corrupt: bool },
-    Timer { node: NodeId, label: Label },
-    Synced { node: NodeId, incarnation: u32, sync: SyncUnderWay },
+    Boot {
+        node: NodeId,
+    },
+    Deliver {
+        from: NodeId,
+        to: NodeId,
+        message: M,
+        corrupt: bool,
+    },
+    /// With the code of the label.
+    Timer {
+        node: NodeId,
+        label: Label,
+        code: u64,
+    },
+    Synced {
+        node: NodeId,
+        incarnation: u32,
+        sync: Box<SyncUnderWay>,
+    },
     Packet(Box<InFlight<M>>),
     /// The fault of the plan's list with this index begins.
-    Listed { index: u32, repeat: u32 },
+    Listed {
+        index: u32,
+        repeat: u32,
+    },
     /// A fault of this kind, made by the dice, strikes this node (or all, for partitions).
-    Rated { kind: RateKind, node: NodeId, ordinal: u32 },
+    Rated {
+        kind: RateKind,
+        node: NodeId,
+        ordinal: u32,
+    },
     /// What a fault did is undone.
-    Heal { index: Healing },
+    Heal {
+        index: Healing,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -133,7 +158,7 @@ pub(crate) struct InFlight<M> {
 pub(crate) enum Healing {
     Slow(NodeId),
     Cut(EventId),
-    Link(NodeId, NodeId),
+    Link(NodeId, NodeId, EventId),
     DiskFull(NodeId),
     SyncFails(NodeId),
 }
@@ -181,9 +206,14 @@ pub struct World<P: Process> {
     queue: Queue<Pending<P::Message>>,
     /// The network as this run has it: without the kinds of fault that the swarm turned off.
     network: Network,
-    /// The same in the calm.
-    calm: Link,
-    /// The links that a fault changed for now, over their own.
+    /// When the faults end: the plan's `until`.
+    calm_from: Nanos,
+    limits: Limits,
+    /// Whether the dice or an override may crash a node in the middle of a handler.
+    crashes_in_handlers: bool,
+    /// The links that faults changed for now, the latest last.
+    changed: Vec<(EventId, (NodeId, NodeId), Link)>,
+    /// The partitions in force.
     cuts: Vec<Cut>,
     /// Since when each link with a bandwidth is busy, and until when.
     busy: std::collections::BTreeMap<(NodeId, NodeId), Nanos>,
@@ -191,7 +221,6 @@ pub struct World<P: Process> {
     targeted: Vec<u32>,
     swarm: Swarm,
     context: Context<P::Message>,
-    fate: Fate,
     digest: Digest,
     counts: FaultCounts,
     violation: Option<Violation>,
@@ -213,13 +242,15 @@ impl<P: Process + Clone> Clone for World<P> {
             nodes: self.nodes.clone(),
             queue: self.queue.clone(),
             network: self.network.clone(),
-            calm: self.calm,
+            calm_from: self.calm_from,
+            limits: self.limits,
+            crashes_in_handlers: self.crashes_in_handlers,
+            changed: self.changed.clone(),
             cuts: self.cuts.clone(),
             busy: self.busy.clone(),
             targeted: self.targeted.clone(),
             swarm: self.swarm,
             context: self.context.clone(),
-            fate: self.fate.clone(),
             digest: self.digest,
             counts: self.counts,
             violation: self.violation.clone(),
@@ -248,8 +279,8 @@ impl<P: Process> World<P> {
         boot: impl Fn(NodeId) -> P + Send + Sync + 'static,
     ) -> Self {
         let dice = Dice::new(seed);
+        let config = config.into();
         let mut world = Self {
-            config: config.into(),
             boot: Arc::new(boot),
             seed,
             dice,
@@ -258,19 +289,22 @@ impl<P: Process> World<P> {
             nodes: Vec::new(),
             queue: Queue::new(),
             network: Network::default(),
-            calm: Link::default(),
+            calm_from: config.faults.until,
+            limits: config.limits,
+            crashes_in_handlers: false,
+            changed: Vec::new(),
             cuts: Vec::new(),
             busy: std::collections::BTreeMap::new(),
             targeted: Vec::new(),
             swarm: Swarm::ALL,
             context: Context::new(dice),
-            fate: Fate::default(),
             digest: Digest::new(seed),
             counts: FaultCounts::default(),
             violation: None,
             steps: 0,
             steps_at_once: 0,
             handling: None,
+            config,
         };
         world.reset(seed, Overrides::default());
         world
@@ -281,11 +315,16 @@ impl<P: Process> World<P> {
         self.seed = seed;
         self.dice = Dice::new(seed);
         self.overrides = overrides;
+        self.crashes_in_handlers =
+            !self.overrides.is_empty() || !self.config.faults.rates.crash_in_handler.is_zero();
         self.now = 0;
         self.queue.clear();
+        self.changed.clear();
         self.cuts.clear();
         self.busy.clear();
-        self.context.effects.clear();
+        self.context.effects.truncate(0);
+        self.context.own = Own::default();
+        self.context.node = NodeId(0);
         self.context.dice = self.dice;
         self.digest = Digest::new(seed);
         self.counts = FaultCounts::default();
@@ -306,7 +345,7 @@ impl<P: Process> World<P> {
             let clock = self.clock_of(node);
             self.nodes.push(Node::new(clock));
             let id = EventId::boot(node, 0);
-            self.schedule(0, id, EventId::ROOT, Pending::Boot { node });
+            self.schedule(0, id, EventId::ROOT, || Pending::Boot { node });
         }
     }
 
@@ -314,24 +353,30 @@ impl<P: Process> World<P> {
     ///
     /// # Errors
     /// How the run ended.
-    #[inline]
     pub fn step<O: Observer<P::Message>>(&mut self, observer: &mut O) -> Result<(), Ending> {
-        let Some(event) = self.queue.pop() else {
+        self.step_inlined(observer)
+    }
+
+    #[inline(always)]
+    fn step_inlined<O: Observer<P::Message>>(&mut self, observer: &mut O) -> Result<(), Ending> {
+        if self.violation.is_some() {
+            return Err(Ending::Violated);
+        }
+        let Some(surfaced) = self.queue.pop() else {
             self.find_deadlock(observer);
             return Err(if self.violation.is_some() { Ending::Violated } else { Ending::Quiet });
         };
-        let limits = self.config.limits;
-        if event.time > limits.time {
-            return Err(Ending::TimeLimit);
-        }
-        if event.time > self.now {
+        if surfaced.time > self.now {
             self.steps_at_once = 0;
         }
-        if self.steps >= limits.steps || self.steps_at_once >= limits.steps_at_once {
-            self.find_livelock(observer, event.id);
-            return Err(Ending::Livelock);
+        let limits = &self.limits;
+        if surfaced.time > limits.time
+            || self.steps >= limits.steps
+            || self.steps_at_once >= limits.steps_at_once
+        {
+            return Err(self.meet_limit(surfaced, observer));
         }
-        self.fire(Event(event), observer);
+        self.fire_surfaced(surfaced, observer);
         if self.violation.is_some() { Err(Ending::Violated) } else { Ok(()) }
     }
 
@@ -349,7 +394,7 @@ impl<P: Process> World<P> {
         // The world is not used after a panic but to be read and reset, and both are sound at any point.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             loop {
-                if let Err(ending) = self.step(observer) {
+                if let Err(ending) = self.step_inlined(observer) {
                     return ending;
                 }
                 if let Some(violation) = invariant(self) {
@@ -375,31 +420,72 @@ impl<P: Process> World<P> {
     }
 
     /// The one transition: lets an event happen now. Time moves on to when it was due, never back.
-    #[inline]
-    pub fn fire<O: Observer<P::Message>>(&mut self, Event(mut event): Event<P::Message>, observer: &mut O) {
-        self.now = self.now.max(event.time);
+    pub fn fire<O: Observer<P::Message>>(&mut self, Event(event): Event<P::Message>, observer: &mut O) {
+        let surfaced = self.queue.put_aside(event);
+        self.fire_surfaced(surfaced, observer);
+    }
+
+    #[inline(always)]
+    fn fire_surfaced<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
+        self.now = self.now.max(surfaced.time);
         self.steps += 1;
         self.steps_at_once += 1;
-        if let Some(node) = event.event.handled_by()
-            && self.nodes[node.index()].disturbed
-        {
-            match self.defer_disturbed(event, node) {
-                Some(undisturbed) => event = undisturbed,
-                None => return,
+        match self.queue.place(surfaced).event.as_ref().and_then(Pending::handled_by) {
+            Some(node) if self.nodes[node.index()].disturbed => {
+                self.fire_disturbed(surfaced, node, observer);
             }
+            _ => self.fire_undisturbed(surfaced, observer),
         }
-        self.digest.absorb(event.id.0 ^ self.now);
-        let Taken { id, by, event, .. } = event;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fire_disturbed<O: Observer<P::Message>>(
+        &mut self,
+        surfaced: Surfaced,
+        node: NodeId,
+        observer: &mut O,
+    ) {
+        if let Some(surfaced) = self.defer_disturbed(surfaced, node) {
+            self.fire_undisturbed(surfaced, observer);
+        }
+    }
+
+    #[inline(always)]
+    fn fire_undisturbed<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
+        let place = self.queue.place(surfaced);
+        let (id, by) = (place.id, place.by);
+        self.digest.absorb(id.0 ^ self.now);
+        let stamp = match place.event {
+            Some(Pending::Deliver { from, to, corrupt, .. }) => {
+                let Some(Pending::Deliver { message, .. }) = place.event.take() else { unreachable!() };
+                self.queue.free(surfaced);
+                let stamp = Stamp { time: self.now, node: to, id, by };
+                if !self.deliver(stamp, from, message, corrupt, observer) {
+                    return;
+                }
+                stamp
+            }
+            Some(Pending::Timer { node, label, code }) => {
+                place.event = None;
+                self.queue.free(surfaced);
+                let stamp = Stamp { time: self.now, node, id, by };
+                self.fire_timer(stamp, label, code, observer);
+                stamp
+            }
+            _ => return self.fire_rare(surfaced, observer),
+        };
+        self.settle(stamp, observer);
+    }
+
+    #[inline(never)]
+    fn fire_rare<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
+        let Taken { id, by, event, .. } = self.queue.release(surfaced);
         match event {
-            Pending::Deliver { from, to, message, corrupt } => {
-                self.deliver(Stamp { time: self.now, node: to, id, by }, from, message, corrupt, observer);
-            }
-            Pending::Timer { node, label } => {
-                self.fire_timer(Stamp { time: self.now, node, id, by }, label, observer);
-            }
+            Pending::Deliver { .. } | Pending::Timer { .. } => unreachable!("these are not rare"),
             Pending::Boot { node } => self.boot_node(Stamp { time: self.now, node, id, by }, observer),
             Pending::Synced { node, incarnation, sync } => {
-                self.end_sync(Stamp { time: self.now, node, id, by }, incarnation, sync, observer);
+                self.end_sync(Stamp { time: self.now, node, id, by }, incarnation, *sync, observer);
             }
             Pending::Packet(in_flight) => self.deliver_packet(id, by, *in_flight, observer),
             Pending::Listed { index, repeat } => self.strike_listed(id, index, repeat, observer),
@@ -461,13 +547,13 @@ impl<P: Process> World<P> {
 
     /// The disk of a node that ever wrote to it.
     pub fn disk(&self, node: NodeId) -> Option<&Disk> {
-        self.nodes.get(node.index())?.own.disk.as_deref()
+        self.nodes.get(node.index())?.own.disk()
     }
 
     /// Whether the phase of faults is over.
     #[inline(always)]
     pub fn is_calm(&self) -> bool {
-        self.now >= self.config.faults.until
+        self.now >= self.calm_from
     }
 
     #[inline(always)]
@@ -476,7 +562,7 @@ impl<P: Process> World<P> {
         time: Nanos,
         id: EventId,
         by: EventId,
-        event: Pending<P::Message>,
+        event: impl FnOnce() -> Pending<P::Message>,
     ) -> crate::queue::SlotId {
         let tie = self.tie(id);
         self.queue.push(time, tie, id, by, event)
@@ -494,7 +580,12 @@ impl<P: Process> World<P> {
         let stamp = Stamp {
             time: self.now,
             node: self.context.node,
-            id: violation.evidence.first().copied().unwrap_or(EventId::ROOT).child(Label::new("check").code(), 0),
+            id: violation
+                .evidence
+                .first()
+                .copied()
+                .unwrap_or(EventId::ROOT)
+                .child(Label::new("check").code(), 0),
             by: violation.evidence.first().copied().unwrap_or(EventId::ROOT),
         };
         observer.observe(
@@ -507,6 +598,20 @@ impl<P: Process> World<P> {
             },
         );
         self.violation.get_or_insert(violation);
+    }
+
+    /// Ends a run that has reached a limit. What lies beyond the limit of time stays pending.
+    #[cold]
+    #[inline(never)]
+    fn meet_limit<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) -> Ending {
+        let event = self.queue.release(surfaced);
+        if event.time > self.limits.time {
+            let (time, tie) = (event.time, self.tie(event.id));
+            self.queue.defer(time, tie, event);
+            return Ending::TimeLimit;
+        }
+        self.find_livelock(observer, event.id);
+        Ending::Livelock
     }
 
     #[cold]
@@ -532,8 +637,7 @@ impl<P: Process> World<P> {
         let evidence = vec![EventId::boot(*first, self.incarnation(*first))];
         let detail = stuck.iter().map(|(node, who)| format!("{node}: {who}")).collect::<Vec<_>>().join("; ");
         self.context.node = *first;
-        let violation =
-            Violation { property: "deadlock".to_owned(), detail, evidence, time: self.now };
+        let violation = Violation { property: "deadlock".to_owned(), detail, evidence, time: self.now };
         self.violate(violation, observer);
     }
 
@@ -544,6 +648,10 @@ impl<P: Process> World<P> {
         observer: &mut O,
     ) -> Ending {
         let Some(event) = self.handling.take() else { resume_unwind(payload) };
+        // If it was a handler that panicked, it still had the disk, and the judges may want to read it.
+        if self.context.own.disk().is_some() {
+            self.nodes[self.context.node.index()].own = std::mem::take(&mut self.context.own);
+        }
         let words = payload
             .downcast_ref::<&str>()
             .map(ToString::to_string)

@@ -8,12 +8,15 @@ use crate::disk::SyncUnderWay;
 use crate::id::{EventId, Kind, Label};
 use crate::observe::{DiskAction, Observer, Record, Stamp};
 use crate::process::Process;
-use crate::queue::{SlotId, Taken};
+use crate::queue::{SlotId, Surfaced};
 use crate::stream::{ConnectionId, Endpoint, Packet};
 use crate::time::Nanos;
 
 use super::{InFlight, Pending, World};
 use crate::id::NodeId;
+
+/// The turn of an event that a slow node put off, to handle it next time.
+const LATE_TURN: u32 = u32::MAX;
 
 #[derive(Clone, Debug)]
 pub(super) struct Node<P: Process> {
@@ -24,6 +27,8 @@ pub(super) struct Node<P: Process> {
     pub(super) disturbed: bool,
     pub(super) disk_full: bool,
     pub(super) syncs_fail: bool,
+    /// Until when the node is slow, its disk full, and its syncs failing: where two spells overlap, the longer.
+    pub(super) spells: [Nanos; 3],
     /// How many events were put off to the end of the pause.
     pub(super) put_off: u32,
     pub(super) paused_until: Nanos,
@@ -31,6 +36,7 @@ pub(super) struct Node<P: Process> {
     pub(super) clock: Clock,
     /// Pending timers by the code of their label, sorted.
     timers: Vec<(u64, SlotId)>,
+    #[allow(clippy::box_collection, reason = "most nodes have no connection, and an idle node is kept small")]
     pub(super) endpoints: Option<Box<BTreeMap<ConnectionId, Endpoint<P::Message>>>>,
     pub(super) own: Own,
 }
@@ -43,6 +49,7 @@ impl<P: Process> Node<P> {
             disturbed: false,
             disk_full: false,
             syncs_fail: false,
+            spells: [0; 3],
             put_off: 0,
             paused_until: 0,
             lag: 0,
@@ -93,13 +100,19 @@ impl<P: Process> Node<P> {
 impl<P: Process> World<P> {
     /// Runs one of a node's handlers and applies what it asked for; crashes the node in the middle if the dice
     /// or an override say so.
-    #[inline(always)]
     pub(super) fn handle<O: Observer<P::Message>>(
         &mut self,
         stamp: Stamp,
         observer: &mut O,
         handler: impl FnOnce(&mut P, &mut Context<P::Message>),
     ) {
+        self.ask(stamp, handler);
+        self.settle(stamp, observer);
+    }
+
+    /// Runs one of a node's handlers, which records what it asks for.
+    #[inline(always)]
+    pub(super) fn ask(&mut self, stamp: Stamp, handler: impl FnOnce(&mut P, &mut Context<P::Message>)) {
         let node = &mut self.nodes[stamp.node.index()];
         let process = node.process.as_mut().expect("a handler runs only while its node is up");
         let ctx = &mut self.context;
@@ -110,35 +123,45 @@ impl<P: Process> World<P> {
         ctx.base = stamp.id;
         ctx.now = stamp.time;
         ctx.clock = node.clock;
-        ctx.event_dice = self.dice.of(stamp.id);
         ctx.draws = 0;
-        ctx.likes.clear();
-        ctx.own = std::mem::take(&mut node.own);
+        if !ctx.likes.is_empty() {
+            ctx.likes.clear();
+        }
+        std::mem::swap(&mut ctx.own, &mut node.own);
         self.handling = Some(stamp.id);
         handler(process, ctx);
         self.handling = None;
-        node.own = std::mem::take(&mut ctx.own);
+        std::mem::swap(&mut ctx.own, &mut node.own);
+    }
 
-        let mut effects = std::mem::take(&mut self.context.effects);
-        let crash_after = self.crash_after(stamp, effects.len());
+    /// Applies what a handler asked for, or a prefix of it, if the node crashes in the middle.
+    #[inline(always)]
+    pub(super) fn settle<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
+        let crash_after = self.crash_after(stamp, self.context.effects.len());
         if let Some(count) = crash_after {
-            effects.truncate(count as usize);
+            self.context.effects.truncate(count as usize);
         }
-        for recorded in effects.drain(..) {
-            self.apply(stamp.node, recorded, observer);
+        for index in 0..self.context.effects.len() {
+            self.apply(stamp.node, index, observer);
         }
-        self.context.effects = effects;
+        self.context.effects.end();
         if let Some(count) = crash_after {
-            self.counts.crashes_in_handler += 1;
-            let id = stamp.id.child(Kind::Crash as u64, 0);
-            self.crash(Stamp { id, by: stamp.id, ..stamp }, Some(count), observer);
-            let down = self.config.faults.rates.downtime.sample(
-                self.dice.of(id).bits(crate::dice::Purpose::DOWNTIME),
-            );
-            self.schedule_restart(stamp.node, id, down);
+            self.crash_in_handler(stamp, count, observer);
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn crash_in_handler<O: Observer<P::Message>>(&mut self, stamp: Stamp, count: u32, observer: &mut O) {
+        self.counts.crashes_in_handler += 1;
+        let id = stamp.id.child(Kind::Crash as u64, 0);
+        self.crash(Stamp { id, by: stamp.id, ..stamp }, Some(count), observer);
+        let down =
+            self.config.faults.rates.downtime.sample(self.dice.of(id).bits(crate::dice::Purpose::DOWNTIME));
+        self.schedule_restart(stamp.node, id, down);
+    }
+
+    #[inline(never)]
     pub(super) fn boot_node<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
         let node = &mut self.nodes[stamp.node.index()];
         debug_assert!(node.process.is_none(), "a node that is up does not boot");
@@ -152,17 +175,24 @@ impl<P: Process> World<P> {
         let process = (self.boot)(stamp.node);
         self.handling = None;
         self.nodes[stamp.node.index()].process = Some(process);
-        self.handle(stamp, observer, |process, ctx| process.on_start(ctx));
+        self.handle(stamp, observer, P::on_start);
     }
 
     #[inline(always)]
-    pub(super) fn fire_timer<O: Observer<P::Message>>(&mut self, stamp: Stamp, label: Label, observer: &mut O) {
-        let pending = self.nodes[stamp.node.index()].remove_timer(label.code());
+    pub(super) fn fire_timer<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        label: Label,
+        code: u64,
+        observer: &mut O,
+    ) {
+        let pending = self.nodes[stamp.node.index()].remove_timer(code);
         debug_assert!(pending.is_some(), "a timer that fires was pending");
         observer.observe(stamp, &Record::Fire { label });
-        self.handle(stamp, observer, |process, ctx| process.on_timer(ctx, label));
+        self.ask(stamp, |process, ctx| process.on_timer(ctx, label));
     }
 
+    #[inline(never)]
     pub(super) fn end_sync<O: Observer<P::Message>>(
         &mut self,
         stamp: Stamp,
@@ -186,7 +216,7 @@ impl<P: Process> World<P> {
             None => Ok(()),
         };
         if result.is_ok() {
-            node.own.disk.get_or_insert_default().sync_to(sync.mark);
+            node.own.disk_or_new().sync_to(sync.mark);
         } else {
             self.counts.syncs_failed += 1;
         }
@@ -203,7 +233,7 @@ impl<P: Process> World<P> {
         observer: &mut O,
     ) {
         let keep = self.overrides.keep(stamp.id);
-        let lost = self.nodes[stamp.node.index()].own.disk.as_mut().map(|disk| match keep {
+        let lost = self.nodes[stamp.node.index()].own.disk_mut().map(|disk| match keep {
             Some(true) => {
                 disk.crash_soft();
                 (0, false)
@@ -217,13 +247,16 @@ impl<P: Process> World<P> {
             self.digest.absorb(u64::from(changes));
             let action = DiskAction::Lost { changes, torn };
             let id = stamp.id.child(Kind::Write as u64, 0);
-            observer.observe(Stamp { id, by: stamp.id, ..stamp }, &Record::Disk { label: Label::new("disk"), action });
+            observer.observe(
+                Stamp { id, by: stamp.id, ..stamp },
+                &Record::Disk { label: Label::new("disk"), action },
+            );
         }
     }
 
     /// Stops a node whose disk keeps everything.
     pub(super) fn kill<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
-        if let Some(disk) = &mut self.nodes[stamp.node.index()].own.disk {
+        if let Some(disk) = self.nodes[stamp.node.index()].own.disk_mut() {
             disk.crash_soft();
         }
         self.stop(stamp, None, observer);
@@ -236,14 +269,12 @@ impl<P: Process> World<P> {
         node.process = None;
         node.incarnation += 1;
         node.paused_until = 0;
-        node.own.operations = 0;
-        node.own.anchors = None;
+        node.own.end_life();
         node.refresh_disturbed(stamp.time);
         for (_, slot) in std::mem::take(&mut node.timers) {
             self.queue.cancel(slot);
         }
         let endpoints = node.endpoints.take();
-        self.counts.crashes += 1;
         self.digest.absorb(stamp.id.0);
         observer.observe(stamp, &Record::Crash { incarnation, after });
         for (connection, endpoint) in endpoints.into_iter().flat_map(|endpoints| *endpoints) {
@@ -260,19 +291,19 @@ impl<P: Process> World<P> {
             at = at.min(calm);
         }
         let id = EventId::boot(node, self.nodes[node.index()].incarnation);
-        self.schedule(at, id, crash, Pending::Boot { node });
+        self.schedule(at, id, crash, || Pending::Boot { node });
     }
 
     /// After how many of its effects the node crashes while it handles this event.
     #[inline(always)]
     fn crash_after(&mut self, stamp: Stamp, effects: usize) -> Option<u32> {
+        if !self.crashes_in_handlers {
+            return None;
+        }
         if let Some(fixed) = self.overrides.crash(stamp.id) {
             return fixed.map(|after| after.min(effects as u32));
         }
         let rates = &self.config.faults.rates;
-        if rates.crash_in_handler.is_zero() {
-            return None;
-        }
         let dice = self.dice.of(stamp.id);
         let crashes = self.now < self.config.faults.until
             && self.swarm.allows(super::strike::Swarm::CRASH_IN_HANDLER)
@@ -283,31 +314,34 @@ impl<P: Process> World<P> {
 
     /// Puts off an event of a node that is paused or slow; gives it back if it is to be handled now.
     #[cold]
-    pub(super) fn defer_disturbed(
-        &mut self,
-        event: Taken<Pending<P::Message>>,
-        at: NodeId,
-    ) -> Option<Taken<Pending<P::Message>>> {
+    #[inline(never)]
+    pub(super) fn defer_disturbed(&mut self, surfaced: Surfaced, at: NodeId) -> Option<Surfaced> {
         let node = &mut self.nodes[at.index()];
         if node.process.is_none() {
-            return Some(event);
+            return Some(surfaced);
         }
-        let time = if node.paused_until > self.now {
-            // In the order they came: each a nanosecond after the one before.
-            node.put_off += 1;
-            node.paused_until + Nanos::from(node.put_off)
-        } else if node.lag > 0 && !event.deferred {
-            self.now + node.lag
+        let mut event = self.queue.release(surfaced);
+        let (time, turn) = if node.paused_until > self.now {
+            // All when the pause ends, in the order they came, also if another pause comes before that.
+            if event.turn == 0 || event.turn == LATE_TURN {
+                node.put_off += 1;
+                event.turn = node.put_off;
+            }
+            (node.paused_until, Some(event.turn))
+        } else if node.lag > 0 && event.turn == 0 {
+            event.turn = LATE_TURN;
+            (self.now.saturating_add(node.lag), None)
         } else {
             node.refresh_disturbed(self.now);
-            return Some(event);
+            return Some(self.queue.put_aside(event));
         };
         self.steps -= 1;
+        self.steps_at_once -= 1;
         let code = match &event.event {
-            Pending::Timer { label, .. } => Some(label.code()),
+            Pending::Timer { code, .. } => Some(*code),
             _ => None,
         };
-        let tie = self.tie(event.id);
+        let tie = turn.unwrap_or_else(|| self.tie(event.id));
         let slot = self.queue.defer(time, tie, event);
         if let Some(code) = code {
             self.nodes[at.index()].replace_timer(code, slot);

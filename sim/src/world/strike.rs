@@ -47,6 +47,10 @@ impl Swarm {
 }
 
 const HALF: Ratio = Ratio::new(1, 2);
+/// Places in a node's spells.
+const SLOW: usize = 0;
+const DISK_FULL: usize = 1;
+const SYNCS_FAIL: usize = 2;
 /// Fault ids that hang on no node.
 const WORLD: NodeId = NodeId(u32::MAX);
 
@@ -144,8 +148,11 @@ impl<P: Process> World<P> {
             }
             Fault::Message { .. } | Fault::Clock { .. } => return,
         };
+        if at >= self.config.faults.until {
+            return;
+        }
         let id = EventId::anchored(Kind::Fault, WORLD, 1, u64::from(index), repeat);
-        self.schedule(at, id, EventId::ROOT, Pending::Listed { index, repeat });
+        self.schedule(at, id, EventId::ROOT, || Pending::Listed { index, repeat });
     }
 
     fn schedule_rated(&mut self, kind: RateKind, node: NodeId, ordinal: u32) {
@@ -160,13 +167,15 @@ impl<P: Process> World<P> {
             return;
         }
         let id = EventId::anchored(Kind::Fault, node, 0, kind as u64, ordinal);
-        let gap = Delay::Exponential { min: 1, mean: every }.sample(self.dice.of(id).bits(Purpose::FAULT_GAP));
+        let gap =
+            Delay::Exponential { min: 1, mean: every }.sample(self.dice.of(id).bits(Purpose::FAULT_GAP));
         let at = self.now.saturating_add(gap);
         if at < self.config.faults.until {
-            self.schedule(at, id, EventId::ROOT, Pending::Rated { kind, node, ordinal });
+            self.schedule(at, id, EventId::ROOT, || Pending::Rated { kind, node, ordinal });
         }
     }
 
+    #[inline(never)]
     pub(super) fn strike_listed<O: Observer<P::Message>>(
         &mut self,
         id: EventId,
@@ -198,18 +207,21 @@ impl<P: Process> World<P> {
             }
             Fault::Link { from, to, span, link, .. } => {
                 self.counts.links_changed += 1;
+                self.changed.push((id, (*from, *to), *link));
                 self.network.links.insert((*from, *to), *link);
                 self.tame_network();
                 self.touch(id, &[*from, *to], fault.label(), observer);
-                self.schedule_heal(id, *span, Healing::Link(*from, *to));
+                self.schedule_heal(id, *span, Healing::Link(*from, *to, id));
             }
             Fault::DiskFull { node, span, .. } => {
                 self.nodes[node.index()].disk_full = true;
+                self.begin_spell(*node, DISK_FULL, *span);
                 self.touch(id, &[*node], fault.label(), observer);
                 self.schedule_heal(id, *span, Healing::DiskFull(*node));
             }
             Fault::SyncFails { node, span, .. } => {
                 self.nodes[node.index()].syncs_fail = true;
+                self.begin_spell(*node, SYNCS_FAIL, *span);
                 self.touch(id, &[*node], fault.label(), observer);
                 self.schedule_heal(id, *span, Healing::SyncFails(*node));
             }
@@ -219,6 +231,7 @@ impl<P: Process> World<P> {
         }
     }
 
+    #[inline(never)]
     pub(super) fn strike_rated<O: Observer<P::Message>>(
         &mut self,
         id: EventId,
@@ -251,9 +264,7 @@ impl<P: Process> World<P> {
             RateKind::Partition => {
                 let span = rates.partition_span.sample(dice.bits(Purpose::FAULT_SPAN));
                 let one_way = dice.chance(Purpose::FAULT_VICTIM, rates.partition_one_way);
-                let on_left = |node: NodeId| {
-                    dice.chance(Purpose::FAULT_VICTIM.nth(node.0 + 1), HALF)
-                };
+                let on_left = |node: NodeId| dice.chance(Purpose::FAULT_VICTIM.nth(node.0 + 1), HALF);
                 let nodes = || (0..config.nodes).map(NodeId);
                 let left: NodeSet = nodes().filter(|node| on_left(*node)).collect();
                 let right: NodeSet = nodes().filter(|node| !on_left(*node)).collect();
@@ -274,6 +285,7 @@ impl<P: Process> World<P> {
             return;
         }
         let stamp = Stamp { time: self.now, node, id, by: EventId::ROOT };
+        self.counts.crashes += 1;
         if soft {
             self.kill(stamp, observer);
         } else {
@@ -284,7 +296,13 @@ impl<P: Process> World<P> {
         }
     }
 
-    fn strike_pause<O: Observer<P::Message>>(&mut self, id: EventId, node: NodeId, span: Nanos, observer: &mut O) {
+    fn strike_pause<O: Observer<P::Message>>(
+        &mut self,
+        id: EventId,
+        node: NodeId,
+        span: Nanos,
+        observer: &mut O,
+    ) {
         let until = self.before_calm(span);
         let struck = &mut self.nodes[node.index()];
         if struck.process.is_none() {
@@ -307,6 +325,7 @@ impl<P: Process> World<P> {
         let struck = &mut self.nodes[node.index()];
         struck.lag = lag;
         struck.disturbed = true;
+        self.begin_spell(node, SLOW, span);
         self.counts.slow_spells += 1;
         self.touch(id, &[node], Label::new("slow"), observer);
         self.schedule_heal(id, span, Healing::Slow(node));
@@ -322,6 +341,12 @@ impl<P: Process> World<P> {
         self.schedule_heal(fault, span, Healing::Cut(fault));
     }
 
+    fn begin_spell(&mut self, node: NodeId, kind: usize, span: Nanos) {
+        let until = self.before_calm(span);
+        let known = &mut self.nodes[node.index()].spells[kind];
+        *known = until.max(*known);
+    }
+
     fn before_calm(&self, span: Nanos) -> Nanos {
         let end = self.now.saturating_add(span);
         if self.is_calm() { end } else { end.min(self.config.faults.until) }
@@ -330,10 +355,11 @@ impl<P: Process> World<P> {
     fn schedule_heal(&mut self, fault: EventId, span: Nanos, index: Healing) {
         let at = self.before_calm(span);
         if at < Nanos::MAX {
-            self.schedule(at, fault.child(Kind::Heal as u64, 0), fault, Pending::Heal { index });
+            self.schedule(at, fault.child(Kind::Heal as u64, 0), fault, || Pending::Heal { index });
         }
     }
 
+    #[inline(never)]
     pub(super) fn heal<O: Observer<P::Message>>(
         &mut self,
         id: EventId,
@@ -345,8 +371,10 @@ impl<P: Process> World<P> {
         let healed = match index {
             Healing::Slow(node) => {
                 let struck = &mut self.nodes[node.index()];
-                struck.lag = 0;
-                struck.refresh_disturbed(self.now);
+                if struck.spells[SLOW] <= self.now {
+                    struck.lag = 0;
+                    struck.refresh_disturbed(self.now);
+                }
                 vec![node]
             }
             Healing::Cut(fault) => match self.cuts.iter().position(|cut| cut.fault == fault) {
@@ -356,21 +384,25 @@ impl<P: Process> World<P> {
                 }
                 None => Vec::new(),
             },
-            Healing::Link(from, to) => {
+            Healing::Link(from, to, fault) => {
                 let config = std::sync::Arc::clone(&self.config);
-                match config.network.links.get(&(from, to)) {
-                    Some(own) => self.network.links.insert((from, to), *own),
+                self.changed.retain(|(changer, ..)| *changer != fault);
+                let still = self.changed.iter().rev().find(|(_, link, _)| *link == (from, to));
+                match still.map(|(.., link)| link).or_else(|| config.network.links.get(&(from, to))) {
+                    Some(link) => self.network.links.insert((from, to), *link),
                     None => self.network.links.remove(&(from, to)),
                 };
                 self.tame_network();
                 vec![from, to]
             }
             Healing::DiskFull(node) => {
-                self.nodes[node.index()].disk_full = false;
+                let struck = &mut self.nodes[node.index()];
+                struck.disk_full = struck.spells[DISK_FULL] > self.now;
                 vec![node]
             }
             Healing::SyncFails(node) => {
-                self.nodes[node.index()].syncs_fail = false;
+                let struck = &mut self.nodes[node.index()];
+                struck.syncs_fail = struck.spells[SYNCS_FAIL] > self.now;
                 vec![node]
             }
         };
@@ -378,11 +410,18 @@ impl<P: Process> World<P> {
     }
 
     /// Writes the fault into the record of each node it touches.
-    fn touch<O: Observer<P::Message>>(&mut self, fault: EventId, nodes: &[NodeId], label: Label, observer: &mut O) {
+    fn touch<O: Observer<P::Message>>(
+        &mut self,
+        fault: EventId,
+        nodes: &[NodeId],
+        label: Label,
+        observer: &mut O,
+    ) {
         if O::ACTIVE {
             for node in nodes {
                 let id = fault.child(EventId::like(Kind::Fault, node.0, 0), 0);
-                observer.observe(Stamp { time: self.now, node: *node, id, by: fault }, &Record::Fault { label });
+                observer
+                    .observe(Stamp { time: self.now, node: *node, id, by: fault }, &Record::Fault { label });
             }
         }
     }

@@ -1,0 +1,121 @@
+//! Condition variables.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as PollContext, Poll};
+
+use crate::id::Label;
+
+use super::core::{Blocking, Core, TaskRef};
+use super::mutex::MutexGuard;
+use super::wait::{Line, Ticket};
+
+/// Go's `sync.Cond`: waiting, with a lock released meanwhile, until another task says that something changed.
+/// Clone it to share it.
+///
+/// ```
+/// # use snowglobe_sim::{Config, World, tasks::Tasks};
+/// let program = |_| {
+///     Tasks::<()>::new(|rt| async move {
+///         let (votes, changed) = (rt.mutex("votes", 0), rt.condition("changed"));
+///         for peer in 1..=5 {
+///             let (votes, changed) = (votes.clone(), changed.clone());
+///             rt.spawn(("ask", peer), async move {
+///                 *votes.lock().await += 1;
+///                 changed.notify_all();
+///             });
+///         }
+///         let mut seen = votes.lock().await;
+///         while *seen < 3 {
+///             seen = changed.wait(seen).await;
+///         }
+///     })
+/// };
+/// World::new(Config::new(1), 1, program).run(&mut ());
+/// ```
+#[derive(Clone)]
+pub struct Condition(Rc<Inner>);
+
+struct Inner {
+    core: Rc<Core>,
+    name: Label,
+    line: RefCell<Line>,
+}
+
+struct Called<'a> {
+    condition: &'a Inner,
+    ticket: Option<Ticket>,
+}
+
+impl Condition {
+    pub(super) fn new(core: &Rc<Core>, name: Label) -> Self {
+        let inner = Rc::new(Inner { core: Rc::clone(core), name, line: RefCell::default() });
+        let weak = Rc::downgrade(&inner);
+        core.register(weak);
+        Self(inner)
+    }
+
+    /// Releases the lock, waits to be notified, and takes the lock again. What was waited for may have
+    /// changed back meanwhile: ask in a loop.
+    pub async fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        let mutex = guard.mutex();
+        // Nobody runs between these two: a task gives way only where it waits.
+        drop(guard);
+        Called { condition: &self.0, ticket: None }.await;
+        mutex.lock().await
+    }
+
+    /// Notifies the task that has waited longest, if one waits.
+    pub fn notify_one(&self) {
+        self.0.line.borrow_mut().call_one(&self.0.core);
+    }
+
+    /// Notifies all tasks that wait.
+    pub fn notify_all(&self) {
+        self.0.line.borrow_mut().call_all(&self.0.core);
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Condition({})", self.0.name)
+    }
+}
+
+impl Future for Called<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<()> {
+        let condition = self.condition;
+        let mut line = condition.line.borrow_mut();
+        if self.ticket.is_some_and(|ticket| line.is_called(ticket)) {
+            line.leave(&mut self.ticket);
+            return Poll::Ready(());
+        }
+        line.wait(&mut self.ticket, 1, &condition.core, poll);
+        Poll::Pending
+    }
+}
+
+impl Drop for Called<'_> {
+    fn drop(&mut self) {
+        let mut line = self.condition.line.borrow_mut();
+        if self.ticket.is_some_and(|ticket| line.is_called(ticket)) {
+            // Cancelled after it was notified: the notification is somebody else's.
+            line.leave(&mut self.ticket);
+            line.call_one(&self.condition.core);
+        }
+        line.leave(&mut self.ticket);
+    }
+}
+
+impl Blocking for Inner {
+    fn report(&self, _: &Core, say: &mut dyn FnMut(Option<TaskRef>, String)) {
+        for (task, _) in self.line.borrow().tasks() {
+            say(task, format!("condition \"{}\"", self.name));
+        }
+    }
+}

@@ -1,0 +1,575 @@
+//! What every task of a node shares: the tasks themselves, who is ready, who sleeps, and what can block.
+//!
+//! Nothing here knows the protocol's message type, so that a channel or a mutex does not either. No borrow of
+//! a cell is held while a future is polled or dropped: both run code of the user's, which comes back here.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context as PollContext, Wake, Waker};
+
+use crate::context::Likes;
+use crate::id::{EventId, Kind, Label};
+
+/// One task of a node, for as long as it lives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct TaskRef {
+    slot: u32,
+    generation: u32,
+}
+
+/// A task with its name, which outlives it: who holds a lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Holder {
+    pub(super) task: Option<TaskRef>,
+    pub(super) label: Label,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.label.fmt(f)
+    }
+}
+
+/// Whom to wake: a task, by way of a foreign waker if a future of another crate stands between.
+#[derive(Debug)]
+pub(super) struct Who {
+    pub(super) task: Option<TaskRef>,
+    /// `None` if waking means to poll the task itself, which then costs no atomic operation.
+    through: Option<Waker>,
+}
+
+/// Something a task can wait for.
+pub(super) trait Blocking {
+    /// Says of each waiting task what it waits for, in words that follow "waits for".
+    fn report(&self, core: &Core, say: &mut dyn FnMut(Option<TaskRef>, String));
+}
+
+pub(super) type Work = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What it takes to poll a task; taken out of its slot meanwhile.
+pub(super) struct Body {
+    pub(super) work: Work,
+    pub(super) waker: Waker,
+}
+
+struct Slot {
+    generation: u32,
+    /// `None` if the slot is free.
+    task: Option<Task>,
+    /// Reused by the next task of the slot if no waker of the old one is left.
+    handle: Arc<Handle>,
+}
+
+struct Task {
+    label: Label,
+    /// In the label of its wakes.
+    key: u64,
+    /// Where the ids of its steps, sleeps and children begin.
+    place: EventId,
+    /// Whether the program chose the place. If not, a received datagram does.
+    anchored: bool,
+    /// How often it was woken since the place.
+    step: u32,
+    /// What it slept and spawned since the place.
+    likes: Likes,
+    /// The order of birth on this node; for reports only.
+    born: u64,
+    body: Option<Body>,
+    waker: Waker,
+    join: Rc<dyn Blocking>,
+}
+
+/// The waker of one task.
+struct Handle {
+    /// Whether it is in a ready list or its wake is pending. Threads do not share a run, so plain loads and
+    /// stores do; the atomic is there because `Waker` demands it.
+    queued: AtomicBool,
+    task: TaskRef,
+    foreign: Arc<Foreign>,
+}
+
+/// The tasks that were woken through a [`Waker`].
+#[derive(Default)]
+struct Foreign {
+    any: AtomicBool,
+    ready: Mutex<Vec<TaskRef>>,
+}
+
+impl Wake for Handle {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.queued.load(Relaxed) {
+            self.queued.store(true, Relaxed);
+            self.foreign.ready.lock().unwrap_or_else(PoisonError::into_inner).push(self.task);
+            self.foreign.any.store(true, Relaxed);
+        }
+    }
+}
+
+/// A wake to be asked of the world.
+pub(super) struct Step {
+    pub(super) place: EventId,
+    pub(super) nth: u32,
+    pub(super) key: u64,
+}
+
+/// A task that sleeps.
+pub(super) struct Sleeper {
+    who: Who,
+    fired: bool,
+}
+
+#[derive(Default)]
+struct Tasks {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_key: BTreeMap<u64, TaskRef>,
+    born: u64,
+}
+
+pub(super) struct Core {
+    tasks: RefCell<Tasks>,
+    ready: RefCell<Vec<TaskRef>>,
+    foreign: Arc<Foreign>,
+    running: Cell<Option<TaskRef>>,
+    main: Cell<Option<TaskRef>>,
+    /// Whether the main task has returned, or the node crashed. Nothing has an effect from then on.
+    over: Cell<bool>,
+    sleepers: RefCell<BTreeMap<u64, Sleeper>>,
+    /// Everything a task of this node could wait for, but the end of another task.
+    blocking: RefCell<Vec<Weak<dyn Blocking>>>,
+    /// How long `blocking` may grow before the dead are swept out of it.
+    blocking_max: Cell<usize>,
+}
+
+const NOBODY: Label = Label::new("nobody");
+const BLOCKING_MIN: usize = 64;
+
+impl Tasks {
+    fn get(&self, task: TaskRef) -> Option<&Task> {
+        let slot = self.slots.get(task.slot as usize)?;
+        if slot.generation == task.generation { slot.task.as_ref() } else { None }
+    }
+
+    fn get_mut(&mut self, task: TaskRef) -> Option<&mut Task> {
+        let slot = self.slots.get_mut(task.slot as usize)?;
+        if slot.generation == task.generation { slot.task.as_mut() } else { None }
+    }
+
+    fn living(&self) -> impl Iterator<Item = (TaskRef, &Task, &Handle)> {
+        (0..).zip(&self.slots).filter_map(|(slot, entry)| {
+            let task = entry.task.as_ref()?;
+            Some((TaskRef { slot, generation: entry.generation }, task, &*entry.handle))
+        })
+    }
+}
+
+impl Core {
+    pub(super) fn new() -> Self {
+        Self {
+            tasks: RefCell::default(),
+            ready: RefCell::default(),
+            foreign: Arc::default(),
+            running: Cell::new(None),
+            main: Cell::new(None),
+            over: Cell::new(false),
+            sleepers: RefCell::default(),
+            blocking: RefCell::default(),
+            blocking_max: Cell::new(BLOCKING_MIN),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    pub(super) fn is_alive(&self, task: TaskRef) -> bool {
+        self.tasks.borrow().get(task).is_some()
+    }
+
+    pub(super) fn living(&self) -> usize {
+        self.tasks.borrow().by_key.len()
+    }
+
+    /// Whether anything was ever begun, and the main task has not returned.
+    pub(super) fn goes_on(&self) -> bool {
+        self.main.get().is_some() && !self.is_over()
+    }
+
+    // ---- Tasks.
+
+    /// Makes room for a task that has no future yet.
+    pub(super) fn begin(&self, label: Label, place: EventId, join: Rc<dyn Blocking>) -> TaskRef {
+        let mut tasks = self.tasks.borrow_mut();
+        let tasks = &mut *tasks;
+        let slot = tasks.free.pop().unwrap_or_else(|| {
+            let slot = u32::try_from(tasks.slots.len()).expect("a node has at most 2^32 tasks");
+            tasks.slots.push(Slot { generation: 0, task: None, handle: self.handle(slot, 0) });
+            slot
+        });
+        let entry = &mut tasks.slots[slot as usize];
+        let id = TaskRef { slot, generation: entry.generation };
+        match Arc::get_mut(&mut entry.handle) {
+            Some(handle) => {
+                handle.task = id;
+                *handle.queued.get_mut() = false;
+            }
+            None => entry.handle = self.handle(slot, entry.generation),
+        }
+        entry.task = Some(Task {
+            label,
+            key: place.0,
+            place,
+            anchored: false,
+            step: 0,
+            likes: Likes::default(),
+            born: tasks.born,
+            body: None,
+            waker: Waker::from(Arc::clone(&entry.handle)),
+            join,
+        });
+        tasks.born += 1;
+        let namesake = tasks.by_key.insert(place.0, id);
+        debug_assert!(namesake.is_none(), "no two tasks of a node are born at one place");
+        id
+    }
+
+    fn handle(&self, slot: u32, generation: u32) -> Arc<Handle> {
+        let (task, foreign) = (TaskRef { slot, generation }, Arc::clone(&self.foreign));
+        Arc::new(Handle { queued: AtomicBool::new(false), task, foreign })
+    }
+
+    pub(super) fn begin_main(&self, label: Label, place: EventId, join: Rc<dyn Blocking>) -> TaskRef {
+        let main = self.begin(label, place, join);
+        self.main.set(Some(main));
+        main
+    }
+
+    /// Gives a task its future.
+    pub(super) fn set_work(&self, task: TaskRef, work: Work) {
+        if let Some(task) = self.tasks.borrow_mut().get_mut(task) {
+            task.body = Some(Body { work, waker: task.waker.clone() });
+        }
+    }
+
+    /// Makes a task the running one until the guard is dropped.
+    pub(super) fn enter(&self, task: TaskRef) -> Running<'_> {
+        self.running.set(Some(task));
+        Running(self)
+    }
+
+    /// Polls a task once. Its name, if it ended.
+    #[inline(always)]
+    pub(super) fn poll(&self, id: TaskRef) -> Option<Label> {
+        let mut body = {
+            let mut tasks = self.tasks.borrow_mut();
+            let slot =
+                tasks.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
+            slot.handle.queued.store(false, Relaxed);
+            slot.task.as_mut()?.body.take()?
+        };
+        let outcome = {
+            let _running = self.enter(id);
+            body.work.as_mut().poll(&mut PollContext::from_waker(&body.waker))
+        };
+        if outcome.is_pending() {
+            if let Some(task) = self.tasks.borrow_mut().get_mut(id) {
+                task.body = Some(body);
+            }
+            return None;
+        }
+        drop(body);
+        let ended = self.remove(id)?;
+        if self.main.get() == Some(id) {
+            self.over.set(true);
+        }
+        Some(ended.label)
+    }
+
+    fn remove(&self, id: TaskRef) -> Option<Task> {
+        let mut tasks = self.tasks.borrow_mut();
+        let slot = tasks.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
+        let task = slot.task.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        tasks.free.push(id.slot);
+        tasks.by_key.remove(&task.key);
+        Some(task)
+    }
+
+    pub(super) fn by_key(&self, key: u64) -> Option<TaskRef> {
+        self.tasks.borrow().by_key.get(&key).copied()
+    }
+
+    // ---- Identity.
+
+    fn with_running<T>(&self, change: impl FnOnce(&mut Task) -> T) -> Option<T> {
+        self.running.get().and_then(|id| self.tasks.borrow_mut().get_mut(id).map(change))
+    }
+
+    /// Moves the running task to a place the program chose.
+    pub(super) fn anchor(&self, place: EventId) {
+        self.with_running(|task| {
+            task.anchored = true;
+            task.move_to(place);
+        });
+    }
+
+    /// Moves the running task to where it received something, unless the program chose its place. True if so.
+    #[inline]
+    pub(super) fn follow(&self, place: EventId) -> bool {
+        let follow = |task: &mut Task| {
+            if !task.anchored {
+                task.move_to(place);
+            }
+            !task.anchored
+        };
+        self.with_running(follow).unwrap_or(false)
+    }
+
+    /// The place and the name of the running task's next child.
+    pub(super) fn next_child(&self, name: Label) -> Option<(EventId, Label)> {
+        self.with_running(|task| {
+            let like = EventId::like(Kind::Task, 0, name.code());
+            let ordinal = task.likes.ordinal(like);
+            let key = if name.key == 0 { u64::from(ordinal) } else { name.key };
+            (task.place.child(like, ordinal), Label { key, ..name })
+        })
+    }
+
+    /// The place of the running task's next sleep.
+    fn next_sleep(&self) -> Option<EventId> {
+        self.with_running(|task| {
+            let like = EventId::like(Kind::Timer, 0, 0);
+            task.place.child(like, task.likes.ordinal(like))
+        })
+    }
+
+    /// The running task, for the record of who holds what.
+    pub(super) fn me(&self) -> Holder {
+        let task = self.running.get();
+        let label = task.and_then(|id| self.tasks.borrow().get(id).map(|task| task.label));
+        Holder { task, label: label.unwrap_or(NOBODY) }
+    }
+
+    // ---- Waking.
+
+    /// Whom to wake for a future that is being polled with this context.
+    #[inline(always)]
+    pub(super) fn who(&self, poll: &PollContext<'_>) -> Who {
+        let task = self.running.get();
+        Who { task, through: self.through(task, poll) }
+    }
+
+    /// The same, keeping what is right already.
+    #[inline]
+    pub(super) fn refresh(&self, who: &mut Who, poll: &PollContext<'_>) {
+        if who.through.as_ref().is_none_or(|waker| !waker.will_wake(poll.waker())) {
+            *who = self.who(poll);
+        }
+    }
+
+    #[inline]
+    fn through(&self, task: Option<TaskRef>, poll: &PollContext<'_>) -> Option<Waker> {
+        let tasks = self.tasks.borrow();
+        let own =
+            task.and_then(|task| tasks.get(task)).is_some_and(|task| task.waker.will_wake(poll.waker()));
+        (!own).then(|| poll.waker().clone())
+    }
+
+    #[inline(always)]
+    pub(super) fn wake(&self, who: &Who) {
+        if self.is_over() {
+            return;
+        }
+        if let Some(waker) = &who.through {
+            waker.wake_by_ref();
+        } else if let Some(task) = who.task {
+            self.wake_task(task);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn wake_task(&self, id: TaskRef) {
+        let tasks = self.tasks.borrow();
+        let Some(slot) = tasks.slots.get(id.slot as usize) else { return };
+        if slot.generation == id.generation && !slot.handle.queued.load(Relaxed) {
+            slot.handle.queued.store(true, Relaxed);
+            self.ready.borrow_mut().push(id);
+        }
+    }
+
+    /// Takes the task that became ready first.
+    #[inline(always)]
+    pub(super) fn take_first_ready(&self) -> Option<TaskRef> {
+        self.gather();
+        let mut ready = self.ready.borrow_mut();
+        if ready.is_empty() { None } else { Some(ready.remove(0)) }
+    }
+
+    /// Hands over all tasks that became ready, each as a wake to be set.
+    #[inline(always)]
+    pub(super) fn drain_ready(&self, mut set: impl FnMut(Step)) {
+        self.gather();
+        let mut ready = self.ready.borrow_mut();
+        if ready.is_empty() {
+            return;
+        }
+        let mut tasks = self.tasks.borrow_mut();
+        for id in ready.drain(..) {
+            if let Some(task) = tasks.get_mut(id) {
+                set(Step { place: task.place, nth: task.step, key: task.key });
+                task.step += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn gather(&self) {
+        if self.foreign.any.load(Relaxed) {
+            self.foreign.any.store(false, Relaxed);
+            let mut foreign = self.foreign.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            self.ready.borrow_mut().append(&mut foreign);
+        }
+    }
+
+    // ---- Sleeping.
+
+    /// Begins a sleep of the running task, and names it.
+    pub(super) fn begin_sleep(&self, poll: &PollContext<'_>) -> Option<EventId> {
+        if self.is_over() {
+            return None;
+        }
+        let place = self.next_sleep()?;
+        self.sleepers.borrow_mut().insert(place.0, Sleeper { who: self.who(poll), fired: false });
+        Some(place)
+    }
+
+    /// Whether a sleep is over; it is forgotten then.
+    pub(super) fn poll_sleep(&self, key: u64, poll: &PollContext<'_>) -> bool {
+        let mut sleepers = self.sleepers.borrow_mut();
+        let Some(sleeper) = sleepers.get_mut(&key) else { return false };
+        if sleeper.fired {
+            sleepers.remove(&key);
+            return true;
+        }
+        self.refresh(&mut sleeper.who, poll);
+        false
+    }
+
+    /// Forgets a sleep. True if its timer is still pending.
+    pub(super) fn end_sleep(&self, key: u64) -> bool {
+        self.sleepers.borrow_mut().remove(&key).is_some_and(|sleeper| !sleeper.fired)
+    }
+
+    pub(super) fn fire_sleep(&self, key: u64) {
+        if let Some(sleeper) = self.sleepers.borrow_mut().get_mut(&key) {
+            sleeper.fired = true;
+            self.wake(&sleeper.who);
+        }
+    }
+
+    pub(super) fn anyone_sleeps(&self) -> bool {
+        !self.sleepers.borrow().is_empty()
+    }
+
+    // ---- The end.
+
+    /// The keys of the wakes and of the sleeps that are still pending.
+    pub(super) fn pending_timers(&self) -> (Vec<u64>, Vec<u64>) {
+        let tasks = self.tasks.borrow();
+        let woken = tasks.living().filter(|(_, _, handle)| handle.queued.load(Relaxed));
+        let wakes = woken.map(|(_, task, _)| task.key).collect();
+        let sleepers = self.sleepers.borrow();
+        let sleeps = sleepers.iter().filter(|(_, sleeper)| !sleeper.fired).map(|(key, _)| *key).collect();
+        (wakes, sleeps)
+    }
+
+    /// Drops every task that is left. Whatever their destructors ask for is in vain.
+    pub(super) fn bury(&self) {
+        self.over.set(true);
+        // Destructors may spawn, which is refused, and wake, which is in vain; none can refill what is taken
+        // here.
+        let slots = mem::take(&mut self.tasks.borrow_mut().slots);
+        self.tasks.borrow_mut().by_key.clear();
+        let sleepers = mem::take(&mut *self.sleepers.borrow_mut());
+        drop(slots);
+        drop(sleepers);
+        self.ready.borrow_mut().clear();
+    }
+
+    // ---- Deadlock.
+
+    /// Remembers something that tasks can wait for.
+    pub(super) fn register(&self, what: Weak<dyn Blocking>) {
+        let mut blocking = self.blocking.borrow_mut();
+        if blocking.len() >= self.blocking_max.get() {
+            blocking.retain(|what| what.strong_count() > 0);
+            self.blocking_max.set(BLOCKING_MIN.max(blocking.len() * 2));
+        }
+        blocking.push(what);
+    }
+
+    /// Every living task and what it waits for, oldest first.
+    pub(super) fn describe_waits(&self) -> String {
+        let mut said: Vec<(Option<TaskRef>, String)> = Vec::new();
+        let mut say = |task, what| said.push((task, what));
+        for what in self.blocking.borrow().iter().filter_map(Weak::upgrade) {
+            what.report(self, &mut say);
+        }
+        let tasks = self.tasks.borrow();
+        let joins: Vec<Rc<dyn Blocking>> = tasks.living().map(|(_, task, _)| Rc::clone(&task.join)).collect();
+        for join in joins {
+            join.report(self, &mut say);
+        }
+        let mut living: Vec<(TaskRef, &Task)> = tasks.living().map(|(id, task, _)| (id, task)).collect();
+        living.sort_by_key(|(_, task)| task.born);
+        let line = |(id, task): (TaskRef, &Task)| {
+            let what: Vec<&str> =
+                said.iter().filter(|(who, _)| *who == Some(id)).map(|(_, what)| what.as_str()).collect();
+            let what =
+                if what.is_empty() { "something unknown to its node".to_owned() } else { what.join(" or ") };
+            format!("{} waits for {what}", task.label)
+        };
+        living.into_iter().map(line).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Who holds something, in words.
+    pub(super) fn describe_holders(&self, holders: &[Holder]) -> String {
+        let name = |holder: &Holder| match holder.task {
+            Some(task) if !self.is_alive(task) => format!("{holder}, which has ended"),
+            _ => holder.to_string(),
+        };
+        match holders {
+            [] => String::new(),
+            holders => format!(" held by {}", holders.iter().map(name).collect::<Vec<_>>().join(" and ")),
+        }
+    }
+}
+
+impl Task {
+    fn move_to(&mut self, place: EventId) {
+        self.place = place;
+        self.step = 0;
+        self.likes.clear();
+    }
+}
+
+/// While it lives, a task is the running one.
+pub(super) struct Running<'a>(&'a Core);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.set(None);
+    }
+}

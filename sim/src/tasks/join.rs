@@ -1,0 +1,108 @@
+//! The end of a task, and its result.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as PollContext, Poll};
+
+use crate::id::Label;
+
+use super::core::{Blocking, Core, TaskRef, Who};
+
+/// Awaits the end of a spawned task and gives its result. Dropping it lets the task go on by itself.
+///
+/// ```
+/// # use snowglobe_sim::{Config, World, tasks::Tasks};
+/// let program = |_| {
+///     Tasks::<()>::new(|rt| async move {
+///         let sum = rt.spawn("sum", async { 2 + 3 });
+///         assert_eq!(sum.await, 5);
+///     })
+/// };
+/// World::new(Config::new(1), 1, program).run(&mut ());
+/// ```
+pub struct JoinHandle<T> {
+    core: Rc<Core>,
+    end: Rc<End<T>>,
+    label: Label,
+}
+
+pub(super) struct End<T> {
+    label: Label,
+    state: RefCell<State<T>>,
+}
+
+struct State<T> {
+    value: Option<T>,
+    ended: bool,
+    waiting: Option<Who>,
+}
+
+impl<T> JoinHandle<T> {
+    pub(super) fn new(core: Rc<Core>, end: Rc<End<T>>) -> Self {
+        let label = end.label;
+        Self { core, end, label }
+    }
+
+    /// The task's name.
+    pub const fn label(&self) -> Label {
+        self.label
+    }
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.end.state.borrow().ended
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = T;
+
+    /// # Panics
+    /// If it is polled again after it gave its result.
+    fn poll(self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<T> {
+        let mut state = self.end.state.borrow_mut();
+        if state.ended {
+            return Poll::Ready(state.value.take().expect("a task gives its result once"));
+        }
+        state.waiting = Some(self.core.who(poll));
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        self.end.state.borrow_mut().waiting = None;
+    }
+}
+
+impl<T> End<T> {
+    pub(super) fn new(label: Label) -> Rc<Self> {
+        Rc::new(Self { label, state: RefCell::new(State { value: None, ended: false, waiting: None }) })
+    }
+
+    pub(super) fn set(&self, core: &Core, value: T) {
+        let mut state = self.state.borrow_mut();
+        state.value = Some(value);
+        state.ended = true;
+        if let Some(who) = state.waiting.take() {
+            core.wake(&who);
+        }
+    }
+}
+
+impl<T> Blocking for End<T> {
+    fn report(&self, _: &Core, say: &mut dyn FnMut(Option<TaskRef>, String)) {
+        if let Some(who) = &self.state.borrow().waiting {
+            say(who.task, format!("task {}", self.label));
+        }
+    }
+}

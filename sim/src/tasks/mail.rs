@@ -1,0 +1,161 @@
+//! What reaches a node from outside: datagrams, and the ends of its syncs.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as PollContext, Poll};
+
+use crate::disk::SyncError;
+use crate::id::{EventId, NodeId};
+use crate::message::Message;
+
+use super::core::{Core, Who};
+use super::runtime::{Runtime, Shared};
+use super::wait::{Line, Ticket};
+
+/// The future of [`Runtime::recv`].
+#[must_use = "nothing is received until it is awaited"]
+pub struct Recv<'a, M: Message> {
+    shared: &'a Shared<M>,
+    ticket: Option<Ticket>,
+}
+
+/// The future of [`Runtime::sync`].
+#[must_use = "whether the sync ended well is known only when it is awaited"]
+pub struct Syncing<M: Message> {
+    rt: Runtime<M>,
+    /// The event that ends it.
+    end: EventId,
+}
+
+/// Datagrams that no task has received yet.
+pub(super) struct Mailbox<M> {
+    letters: VecDeque<Letter<M>>,
+    line: Line,
+}
+
+struct Letter<M> {
+    arrival: EventId,
+    from: NodeId,
+    message: M,
+}
+
+/// The syncs under way that somebody may wait for.
+#[derive(Default)]
+pub(super) struct Syncs(RefCell<Vec<UnderWay>>);
+
+struct UnderWay {
+    end: EventId,
+    result: Option<Result<(), SyncError>>,
+    who: Option<Who>,
+}
+
+impl<M> Default for Mailbox<M> {
+    fn default() -> Self {
+        Self { letters: VecDeque::new(), line: Line::default() }
+    }
+}
+
+impl<M> Mailbox<M> {
+    #[inline]
+    pub(super) fn put(&mut self, core: &Core, arrival: EventId, from: NodeId, message: M) {
+        self.letters.push_back(Letter { arrival, from, message });
+        self.line.call(self.letters.len(), core);
+    }
+
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.line.is_empty()
+    }
+}
+
+impl<M: Message> Shared<M> {
+    /// Takes the next datagram if it is the ticket holder's turn; the running task goes on from its arrival.
+    #[inline]
+    pub(super) fn take_letter(&self, ticket: &mut Option<Ticket>) -> Option<(NodeId, M)> {
+        let mut mail = self.mail.borrow_mut();
+        if !mail.line.may_take(*ticket, 1, mail.letters.len()) {
+            return None;
+        }
+        let Letter { arrival, from, message } = mail.letters.pop_front()?;
+        mail.line.leave(ticket);
+        self.follow(arrival);
+        Some((from, message))
+    }
+}
+
+impl<'a, M: Message> Recv<'a, M> {
+    pub(super) const fn new(shared: &'a Shared<M>) -> Self {
+        Self { shared, ticket: None }
+    }
+}
+
+impl<M: Message> Future for Recv<'_, M> {
+    type Output = (NodeId, M);
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<(NodeId, M)> {
+        let shared = self.shared;
+        if let Some(letter) = shared.take_letter(&mut self.ticket) {
+            return Poll::Ready(letter);
+        }
+        shared.mail.borrow_mut().line.wait(&mut self.ticket, 1, &shared.core, poll);
+        Poll::Pending
+    }
+}
+
+impl<M: Message> Drop for Recv<'_, M> {
+    fn drop(&mut self) {
+        if self.ticket.is_some() {
+            let mut mail = self.shared.mail.borrow_mut();
+            let mail = &mut *mail;
+            mail.line.leave(&mut self.ticket);
+            mail.line.call(mail.letters.len(), &self.shared.core);
+        }
+    }
+}
+
+impl<M: Message> Syncing<M> {
+    pub(super) fn new(rt: Runtime<M>, end: EventId) -> Self {
+        if !rt.core().is_over() {
+            rt.shared.syncs.0.borrow_mut().push(UnderWay { end, result: None, who: None });
+        }
+        Self { rt, end }
+    }
+}
+
+impl Syncs {
+    pub(super) fn finish(&self, core: &Core, end: EventId, result: Result<(), SyncError>) {
+        if let Some(sync) = self.0.borrow_mut().iter_mut().find(|sync| sync.end == end) {
+            sync.result = Some(result);
+            if let Some(who) = sync.who.take() {
+                core.wake(&who);
+            }
+        }
+    }
+
+    pub(super) fn are_awaited(&self) -> bool {
+        self.0.borrow().iter().any(|sync| sync.who.is_some())
+    }
+}
+
+impl<M: Message> Future for Syncing<M> {
+    type Output = Result<(), SyncError>;
+
+    fn poll(self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<Self::Output> {
+        let shared = &self.rt.shared;
+        let mut syncs = shared.syncs.0.borrow_mut();
+        let Some(sync) = syncs.iter_mut().find(|sync| sync.end == self.end) else { return Poll::Pending };
+        if let Some(result) = sync.result {
+            return Poll::Ready(result);
+        }
+        sync.who = Some(shared.core.who(poll));
+        Poll::Pending
+    }
+}
+
+impl<M: Message> Drop for Syncing<M> {
+    fn drop(&mut self) {
+        self.rt.shared.syncs.0.borrow_mut().retain(|sync| sync.end != self.end);
+    }
+}

@@ -1,0 +1,137 @@
+//! Locks around a value.
+
+use std::cell::{RefCell, RefMut};
+use std::fmt;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as PollContext, Poll};
+
+use crate::id::Label;
+
+use super::core::{Core, Holder};
+use super::semaphore::{Permits, Wish};
+
+/// A value that one task at a time may use, first come, first served. Clone it to share it.
+///
+/// A lock that is never released is written `std::mem::forget(guard)`: what waits for it then shows in the
+/// report of the deadlock.
+///
+/// ```
+/// # use snowglobe_sim::{Config, World, tasks::Tasks};
+/// let program = |_| {
+///     Tasks::<()>::new(|rt| async move {
+///         let fetched = rt.mutex("fetched", Vec::new());
+///         let others = fetched.clone();
+///         let page = rt.spawn("page", async move { others.lock().await.push("/fmt") });
+///         fetched.lock().await.push("/");
+///         page.await;
+///         assert_eq!(fetched.lock().await.len(), 2);
+///     })
+/// };
+/// World::new(Config::new(1), 1, program).run(&mut ());
+/// ```
+pub struct Mutex<T>(Rc<Inner<T>>);
+
+/// The lock is held while this lives.
+#[must_use = "dropping the guard releases the lock"]
+pub struct MutexGuard<'a, T> {
+    mutex: &'a Mutex<T>,
+    value: RefMut<'a, T>,
+    holder: Holder,
+}
+
+/// The future of [`Mutex::lock`].
+#[must_use = "nothing is locked until it is awaited"]
+pub struct Lock<'a, T> {
+    mutex: &'a Mutex<T>,
+    wish: Wish,
+}
+
+struct Inner<T> {
+    permits: Rc<Permits>,
+    value: RefCell<T>,
+}
+
+impl<T> Mutex<T> {
+    pub(super) fn new(core: &Rc<Core>, name: Label, value: T) -> Self {
+        Self(Rc::new(Inner { permits: Permits::new(core, "lock", name, 1), value: RefCell::new(value) }))
+    }
+
+    /// Waits for the lock. A task that holds it already waits for ever, as in Go.
+    #[inline]
+    pub fn lock(&self) -> Lock<'_, T> {
+        Lock { mutex: self, wish: Wish::new(1) }
+    }
+
+    /// Locks if the lock is free and nobody waits for it.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.permits.take(&mut Wish::new(1)).map(|holder| self.guard(holder))
+    }
+
+    fn guard(&self, holder: Holder) -> MutexGuard<'_, T> {
+        MutexGuard { mutex: self, value: self.0.value.borrow_mut(), holder }
+    }
+}
+
+impl<'a, T> MutexGuard<'a, T> {
+    /// The mutex, to lock it again.
+    pub(super) fn mutex(&self) -> &'a Mutex<T> {
+        self.mutex
+    }
+}
+
+impl<T> Clone for Mutex<T> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<'a, T> Future for Lock<'a, T> {
+    type Output = MutexGuard<'a, T>;
+
+    fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<Self::Output> {
+        let mutex = self.mutex;
+        mutex.0.permits.poll(&mut self.wish, poll).map(|holder| mutex.guard(holder))
+    }
+}
+
+impl<T> Drop for Lock<'_, T> {
+    fn drop(&mut self) {
+        self.mutex.0.permits.cancel(&mut self.wish);
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        // Who waits is only woken here, and polled when the borrow of the value is long over.
+        self.mutex.0.permits.release(1, self.holder);
+    }
+}
+
+impl<T> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mutex({})", self.0.permits.name())
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -1,0 +1,207 @@
+//! Counting semaphores: at most so many at once.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as PollContext, Poll};
+
+use crate::id::Label;
+
+use super::core::{Blocking, Core, Holder, TaskRef};
+use super::wait::{Line, Ticket};
+
+/// So many permits, given out first come, first served: a task that wants many is not overtaken by those that
+/// want few. Clone it to share it.
+///
+/// ```
+/// # use snowglobe_sim::{Config, World, tasks::Tasks};
+/// let program = |_| {
+///     Tasks::<()>::new(|rt| async move {
+///         let slots = rt.semaphore("slots", 2);
+///         for page in 1..=10 {
+///             let permit = slots.acquire(1).await;
+///             let rt_of_page = rt.clone();
+///             rt.spawn(("page", page), async move {
+///                 rt_of_page.sleep(1_000).await; // at most two at once
+///                 drop(permit);
+///             });
+///         }
+///         slots.acquire(2).await; // all of them are done
+///         assert_eq!(rt.now(), 5_000);
+///     })
+/// };
+/// World::new(Config::new(1), 1, program).run(&mut ());
+/// ```
+#[derive(Clone)]
+pub struct Semaphore(Rc<Permits>);
+
+/// Permits that were acquired; dropping it releases them.
+#[must_use = "dropping a permit releases it"]
+pub struct Permit {
+    permits: Rc<Permits>,
+    count: usize,
+    holder: Holder,
+}
+
+/// The future of [`Semaphore::acquire`].
+#[must_use = "nothing is acquired until it is awaited"]
+pub struct Acquire<'a> {
+    permits: &'a Rc<Permits>,
+    wish: Wish,
+}
+
+/// The permits of a semaphore, or the one of a mutex.
+pub(super) struct Permits {
+    pub(super) core: Rc<Core>,
+    kind: &'static str,
+    name: Label,
+    state: RefCell<State>,
+}
+
+struct State {
+    free: usize,
+    line: Line,
+    holders: Vec<Holder>,
+}
+
+/// What one future wants.
+pub(super) struct Wish {
+    count: usize,
+    ticket: Option<Ticket>,
+}
+
+impl Semaphore {
+    pub(super) fn new(core: &Rc<Core>, name: Label, permits: usize) -> Self {
+        Self(Permits::new(core, "semaphore", name, permits))
+    }
+
+    /// Acquires `count` permits at once, when all before in line have theirs.
+    #[inline]
+    pub fn acquire(&self, count: usize) -> Acquire<'_> {
+        Acquire { permits: &self.0, wish: Wish::new(count) }
+    }
+
+    /// Acquires `count` permits if they are free and nobody waits.
+    pub fn try_acquire(&self, count: usize) -> Option<Permit> {
+        let holder = self.0.take(&mut Wish::new(count))?;
+        Some(Permit { permits: Rc::clone(&self.0), count, holder })
+    }
+
+    /// How many permits are free.
+    pub fn available(&self) -> usize {
+        self.0.state.borrow().free
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Semaphore({}, {} free)", self.0.name, self.available())
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permit({} of {})", self.count, self.permits.name)
+    }
+}
+
+impl Future for Acquire<'_> {
+    type Output = Permit;
+
+    fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<Permit> {
+        let permits = self.permits;
+        let count = self.wish.count;
+        let taken = permits.poll(&mut self.wish, poll);
+        taken.map(|holder| Permit { permits: Rc::clone(permits), count, holder })
+    }
+}
+
+impl Drop for Acquire<'_> {
+    fn drop(&mut self) {
+        self.permits.cancel(&mut self.wish);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.permits.release(self.count, self.holder);
+    }
+}
+
+impl Wish {
+    pub(super) const fn new(count: usize) -> Self {
+        Self { count, ticket: None }
+    }
+}
+
+impl Permits {
+    pub(super) fn new(core: &Rc<Core>, kind: &'static str, name: Label, free: usize) -> Rc<Self> {
+        let state = State { free, line: Line::default(), holders: Vec::new() };
+        let permits = Rc::new(Self { core: Rc::clone(core), kind, name, state: RefCell::new(state) });
+        let weak = Rc::downgrade(&permits);
+        core.register(weak);
+        permits
+    }
+
+    pub(super) fn name(&self) -> Label {
+        self.name
+    }
+
+    pub(super) fn take(&self, wish: &mut Wish) -> Option<Holder> {
+        let mut state = self.state.borrow_mut();
+        if !state.line.may_take(wish.ticket, wish.count, state.free) {
+            return None;
+        }
+        state.line.leave(&mut wish.ticket);
+        state.free -= wish.count;
+        let holder = self.core.me();
+        state.holders.push(holder);
+        Some(holder)
+    }
+
+    pub(super) fn poll(&self, wish: &mut Wish, poll: &PollContext<'_>) -> Poll<Holder> {
+        if let Some(holder) = self.take(wish) {
+            return Poll::Ready(holder);
+        }
+        self.state.borrow_mut().line.wait(&mut wish.ticket, wish.count, &self.core, poll);
+        Poll::Pending
+    }
+
+    pub(super) fn cancel(&self, wish: &mut Wish) {
+        if wish.ticket.is_some() {
+            let mut state = self.state.borrow_mut();
+            let state = &mut *state;
+            state.line.leave(&mut wish.ticket);
+            state.line.call(state.free, &self.core);
+        }
+    }
+
+    pub(super) fn release(&self, count: usize, holder: Holder) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        if let Some(index) = state.holders.iter().position(|other| *other == holder) {
+            state.holders.remove(index);
+        }
+        state.free += count;
+        state.line.call(state.free, &self.core);
+    }
+}
+
+impl Blocking for Permits {
+    fn report(&self, core: &Core, say: &mut dyn FnMut(Option<TaskRef>, String)) {
+        let state = self.state.borrow();
+        let held = core.describe_holders(&state.holders);
+        for (task, count) in state.line.tasks() {
+            let (kind, name, free) = (self.kind, self.name, state.free);
+            say(
+                task,
+                match kind {
+                    "lock" => format!("{kind} \"{name}\"{held}"),
+                    _ => format!("{count} of {kind} \"{name}\" ({free} free){held}"),
+                },
+            );
+        }
+    }
+}

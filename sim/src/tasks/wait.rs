@@ -1,0 +1,137 @@
+//! A line of tasks that wait for the same thing, first come, first served.
+//!
+//! What becomes free is never put into a waiting future's hands: the first in line is *called*, and its share
+//! is kept for it until it comes. A future that is dropped after it was called gives its share back, so that
+//! cancelling one loses neither a wakeup nor an item.
+
+use std::collections::VecDeque;
+use std::task::Context as PollContext;
+
+use super::core::{Core, TaskRef, Who};
+
+/// A place in a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ticket(u64);
+
+#[derive(Debug)]
+struct Waiting {
+    ticket: Ticket,
+    /// How much of the thing it needs.
+    need: usize,
+    called: bool,
+    who: Who,
+}
+
+#[derive(Default, Debug)]
+pub(super) struct Line {
+    /// By ticket, ascending.
+    waiting: VecDeque<Waiting>,
+    next: u64,
+    /// How many were called and have not come yet, and how much is kept for them.
+    called: usize,
+    kept: usize,
+}
+
+impl Line {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether the holder of this ticket (none: one who has just come) may take `need` out of what is `free`,
+    /// what is kept for others included.
+    #[inline]
+    pub(super) fn may_take(&self, ticket: Option<Ticket>, need: usize, free: usize) -> bool {
+        match ticket {
+            Some(ticket) => self.is_called(ticket) && need <= free,
+            None => self.waiting.len() == self.called && self.kept + need <= free,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_called(&self, ticket: Ticket) -> bool {
+        self.find(ticket).is_some_and(|index| self.waiting[index].called)
+    }
+
+    /// Stands in line, or stays in it at the same place. One who came when called and found nothing waits
+    /// again.
+    #[inline]
+    pub(super) fn wait(
+        &mut self,
+        ticket: &mut Option<Ticket>,
+        need: usize,
+        core: &Core,
+        poll: &PollContext<'_>,
+    ) {
+        if let Some(index) = ticket.and_then(|ticket| self.find(ticket)) {
+            let waiting = &mut self.waiting[index];
+            core.refresh(&mut waiting.who, poll);
+            if waiting.called {
+                waiting.called = false;
+                self.called -= 1;
+                self.kept -= waiting.need;
+            }
+            return;
+        }
+        let own = Ticket(self.next);
+        self.next += 1;
+        self.waiting.push_back(Waiting { ticket: own, need, called: false, who: core.who(poll) });
+        *ticket = Some(own);
+    }
+
+    /// Leaves the line, served or not. The caller then [`Line::call`]s the next if anything is free.
+    #[inline]
+    pub(super) fn leave(&mut self, ticket: &mut Option<Ticket>) {
+        let Some(index) = ticket.take().and_then(|ticket| self.find(ticket)) else { return };
+        // Whoever was served was first in line, nearly always.
+        let waiting = if index == 0 { self.waiting.pop_front() } else { self.waiting.remove(index) };
+        if let Some(waiting) = waiting
+            && waiting.called
+        {
+            self.called -= 1;
+            self.kept -= waiting.need;
+        }
+    }
+
+    /// Calls as many as what is free suffices for, in order.
+    #[inline]
+    pub(super) fn call(&mut self, free: usize, core: &Core) {
+        if self.waiting.len() == self.called {
+            return;
+        }
+        for waiting in &mut self.waiting {
+            if waiting.called {
+                continue;
+            }
+            if self.kept + waiting.need > free {
+                break;
+            }
+            waiting.called = true;
+            self.called += 1;
+            self.kept += waiting.need;
+            core.wake(&waiting.who);
+        }
+    }
+
+    /// Calls the first who was not called yet.
+    pub(super) fn call_one(&mut self, core: &Core) {
+        self.call(self.kept + 1, core);
+    }
+
+    /// Calls everyone.
+    pub(super) fn call_all(&mut self, core: &Core) {
+        self.call(usize::MAX, core);
+    }
+
+    /// Who waits, and for how much.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (Option<TaskRef>, usize)> + '_ {
+        self.waiting.iter().map(|waiting| (waiting.who.task, waiting.need))
+    }
+
+    #[inline]
+    fn find(&self, ticket: Ticket) -> Option<usize> {
+        if self.waiting.front().is_some_and(|first| first.ticket == ticket) {
+            return Some(0);
+        }
+        self.waiting.binary_search_by_key(&ticket.0, |waiting| waiting.ticket.0).ok()
+    }
+}

@@ -1,0 +1,135 @@
+//! Wait groups: waiting until a number of tasks are done.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as PollContext, Poll};
+
+use crate::id::Label;
+
+use super::core::{Blocking, Core, TaskRef};
+use super::wait::{Line, Ticket};
+
+/// Go's `sync.WaitGroup`: a counter, and a wait for it to reach zero. Clone it to share it.
+///
+/// ```
+/// # use snowglobe_sim::{Config, World, tasks::Tasks};
+/// let program = |_| {
+///     Tasks::<()>::new(|rt| async move {
+///         let pages = rt.wait_group("pages");
+///         for page in 1..=3 {
+///             pages.add(1);
+///             let pages = pages.clone();
+///             rt.spawn(("page", page), async move { pages.done() });
+///         }
+///         pages.wait().await;
+///     })
+/// };
+/// World::new(Config::new(1), 1, program).run(&mut ());
+/// ```
+#[derive(Clone)]
+pub struct WaitGroup(Rc<Group>);
+
+/// The future of [`WaitGroup::wait`].
+#[must_use = "nothing is waited for until it is awaited"]
+pub struct Wait<'a> {
+    group: &'a Group,
+    ticket: Option<Ticket>,
+}
+
+struct Group {
+    core: Rc<Core>,
+    name: Label,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    count: usize,
+    line: Line,
+}
+
+impl WaitGroup {
+    pub(super) fn new(core: &Rc<Core>, name: Label) -> Self {
+        let group = Rc::new(Group { core: Rc::clone(core), name, state: RefCell::default() });
+        let weak = Rc::downgrade(&group);
+        core.register(weak);
+        Self(group)
+    }
+
+    /// Counts `count` more to wait for. Call it before the tasks it counts are spawned, not in them.
+    pub fn add(&self, count: usize) {
+        self.0.state.borrow_mut().count += count;
+    }
+
+    /// Counts one as done.
+    ///
+    /// # Panics
+    /// If nothing is left to be done, as in Go.
+    pub fn done(&self) {
+        let mut state = self.0.state.borrow_mut();
+        if state.count == 0 {
+            drop(state);
+            assert!(self.0.core.is_over(), "wait group \"{}\": more done than were added", self.0.name);
+            return;
+        }
+        state.count -= 1;
+        if state.count == 0 {
+            state.line.call_all(&self.0.core);
+        }
+    }
+
+    /// Waits until everything added is done. Ready at once if nothing was added.
+    #[inline]
+    pub fn wait(&self) -> Wait<'_> {
+        Wait { group: &self.0, ticket: None }
+    }
+
+    /// How many are still to be done.
+    pub fn count(&self) -> usize {
+        self.0.state.borrow().count
+    }
+}
+
+impl fmt::Debug for WaitGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WaitGroup({}, {} to go)", self.0.name, self.count())
+    }
+}
+
+impl Future for Wait<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<()> {
+        let group = self.group;
+        let mut state = group.state.borrow_mut();
+        // Who was called stays called, even if the group is used again before the task runs.
+        let done = match self.ticket {
+            Some(ticket) => state.line.is_called(ticket),
+            None => state.count == 0,
+        };
+        if done {
+            state.line.leave(&mut self.ticket);
+            return Poll::Ready(());
+        }
+        state.line.wait(&mut self.ticket, 1, &group.core, poll);
+        Poll::Pending
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.group.state.borrow_mut().line.leave(&mut self.ticket);
+    }
+}
+
+impl Blocking for Group {
+    fn report(&self, _: &Core, say: &mut dyn FnMut(Option<TaskRef>, String)) {
+        let state = self.state.borrow();
+        for (task, _) in state.line.tasks() {
+            say(task, format!("wait group \"{}\" ({} to go)", self.name, state.count));
+        }
+    }
+}
