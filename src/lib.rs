@@ -1,23 +1,32 @@
 //! Snowglobe: a whole cluster in a glass ball. Shake it with a seed, and it snows the same way every time.
 //!
-//! A protocol is ordinary Rust: a [`Process`] with handlers for messages and timers, or [`tasks`] that read like a
-//! Go program. It runs in a [`World`] whose network loses, duplicates, delays and reorders, whose machines crash
-//! and restart, whose disks lose what was not synced and whose clocks drift. All of that follows from one 64-bit
-//! seed. A [`Scenario`] asks a question about it; [`cli::main`] gives a [`Catalogue`] of scenarios the same command
-//! line as Snowglobe's own.
+//! A protocol is ordinary Rust: a [`Process`](sim::Process) with handlers for messages and timers, or [`sim::tasks`] that
+//! read like a Go program. It runs in a [`World`](sim::World) whose network loses, duplicates, delays and reorders, whose
+//! machines crash and restart, whose disks lose what was not synced and whose clocks drift. All of that follows from one
+//! 64-bit seed. A [`Scenario`](check::Scenario) asks a question about it; [`cli::main`] gives a
+//! [`Catalogue`](check::Catalogue) of scenarios the same command line as Snowglobe's own.
 //!
 //! The parts: [`sim`] is the engine, [`traces`] what it writes down, [`check`] what judges it, [`models`] the
-//! protocols that come with it.
+//! protocols that come with it. `examples/counter.rs` is a protocol of one's own, from message to verdict.
 
 pub mod cli;
 
 pub use check;
 pub use models;
+pub use serde;
+pub use serde_json;
 pub use sim;
 pub use traces;
 
-pub use check::{Catalogue, Expected, Judgement, Run, Scenario, Setup};
-pub use sim::{
-    Config, Context, Delay, Fault, FaultPlan, FaultRates, Label, Link, Message, MICROS, MILLIS, Nanos, Network, NodeId,
-    Process, Ratio, SECONDS, Status, World, tasks,
-};
+/// What a protocol and its scenario need.
+pub mod prelude {
+    pub use std::process::ExitCode;
+
+    pub use check::{Catalogue, Expected, Judgement, Run, Scenario, Setup};
+    pub use models::networks::NetworkName;
+    pub use serde::{Deserialize, Serialize};
+    pub use sim::{
+        Config, Context, Delay, Either, Fault, FaultPlan, FaultRates, Label, Limits, Link, MICROS, MILLIS,
+        Message, Nanos, Network, NodeId, OpId, Process, Ratio, SECONDS, Status, SyncError, World, tasks,
+    };
+}

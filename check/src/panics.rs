@@ -12,6 +12,15 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
+/// Leaves the silence, also when a panic is not the user's and travels on.
+struct Leave(bool);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        INSIDE.set(self.0);
+    }
+}
+
 /// Runs `run` with panics kept silent, and returns where the last one was, if there was one.
 pub(crate) fn silenced<T>(run: impl FnOnce() -> T) -> (T, Option<String>) {
     HOOK.call_once(|| {
@@ -25,13 +34,6 @@ pub(crate) fn silenced<T>(run: impl FnOnce() -> T) -> (T, Option<String>) {
             }
         }));
     });
-    /// Also when the panic is not the user's and travels on.
-    struct Leave(bool);
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            INSIDE.set(self.0);
-        }
-    }
     let _leave = Leave(INSIDE.replace(true));
     let result = run();
     (result, PLACE.take())

@@ -29,8 +29,10 @@ pub trait Scenario: Send + Sync + 'static {
     /// What it shows, in a sentence.
     fn about(&self) -> String;
 
-    /// What a sweep over enough seeds must find.
-    fn expected(&self) -> Expected;
+    /// What a sweep over enough seeds must find; by default, nothing.
+    fn expected(&self) -> Expected {
+        Expected::Holds
+    }
 
     /// The settings it has unless told otherwise.
     fn defaults(&self) -> Self::Settings;

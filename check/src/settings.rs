@@ -80,9 +80,13 @@ pub(crate) fn from_changes<S: Serialize + DeserializeOwned>(
     typed(map).map_err(|error| {
         // serde says what is wrong with a value, but not with which. A change that is impossible alone is the one.
         let alone = |(key, value): (&String, &Value)| {
-            let alone = changed(scenario, to_map(defaults), &Map::from_iter([(key.clone(), value.clone())])).ok()?;
+            let alone =
+                changed(scenario, to_map(defaults), &Map::from_iter([(key.clone(), value.clone())])).ok()?;
             let error = typed::<S>(alone).err()?;
-            Some(format!("{key}={}: {error}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            Some(format!(
+                "{key}={}: {error}",
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            ))
         };
         let reason = changes.iter().find_map(alone).unwrap_or_else(|| error.to_string());
         SettingsError::Impossible { scenario: scenario.to_owned(), reason }
@@ -122,7 +126,9 @@ fn changed(
 ///
 /// # Errors
 /// If one of them has no `=`.
-pub fn parse_pairs<'a>(pairs: impl IntoIterator<Item = &'a str>) -> Result<Map<String, Value>, SettingsError> {
+pub fn parse_pairs<'a>(
+    pairs: impl IntoIterator<Item = &'a str>,
+) -> Result<Map<String, Value>, SettingsError> {
     pairs
         .into_iter()
         .map(|pair| match pair.split_once('=') {

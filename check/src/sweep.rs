@@ -85,7 +85,9 @@ impl SweepReport {
     /// Compares with what the scenario expects.
     pub fn agreement(&self, expected: Expected, situations: &[&'static str]) -> Agreement {
         match expected {
-            Expected::Holds if self.violated > 0 => Agreement::Differs(format!("violated in {} runs", self.violated)),
+            Expected::Holds if self.violated > 0 => {
+                Agreement::Differs(format!("violated in {} runs", self.violated))
+            }
             Expected::Violates(property) => {
                 let others: Vec<&str> =
                     self.properties.keys().map(String::as_str).filter(|found| *found != property).collect();
@@ -153,10 +155,13 @@ pub fn sweep(
     let mut start = what.seeds.start;
     while start < what.seeds.end {
         let end = start.saturating_add(batch).min(what.seeds.end);
-        let units: Vec<Range<u64>> =
-            (start..end).step_by(unit as usize).map(|from| from..from.saturating_add(unit).min(end)).collect();
-        let outcomes: Vec<Vec<Outcome>> = pool
-            .install(|| units.par_iter().map(|seeds| state.run(&mut *prepared.runner(), seeds.clone())).collect());
+        let units: Vec<Range<u64>> = (start..end)
+            .step_by(unit as usize)
+            .map(|from| from..from.saturating_add(unit).min(end))
+            .collect();
+        let outcomes: Vec<Vec<Outcome>> = pool.install(|| {
+            units.par_iter().map(|seeds| state.run(&mut *prepared.runner(), seeds.clone())).collect()
+        });
         for (seeds, outcomes) in units.iter().zip(outcomes) {
             let whole = outcomes.len() as u64 == seeds.end - seeds.start;
             for outcome in outcomes {
@@ -203,7 +208,8 @@ impl State<'_> {
                 self.first.fetch_min(seed, Ordering::Relaxed);
             }
             let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-            let failed = self.failed.fetch_add(u64::from(!outcome.holds()), Ordering::Relaxed);
+            let failure = u64::from(!outcome.holds());
+            let failed = self.failed.fetch_add(failure, Ordering::Relaxed) + failure;
             if done.is_multiple_of(64) {
                 (self.progress)(done, failed);
             }

@@ -1,6 +1,6 @@
 //! What calls are judged by. Each property is its own, so that a scheme is blamed for what it breaks and no more.
 
-use check::linearizability::{self, Interval, Linearizable, Specification};
+use check::linearizability::{self, Interval, Specification, Verdict};
 use check::{History, Judgement, Operation};
 use sim::{EventId, NodeId, World};
 
@@ -70,7 +70,10 @@ impl Case<'_> {
     }
 
     fn operation(&self, tag: Tag) -> Option<&Operation<Note>> {
-        self.history.operations.iter().find(|operation| matches!(operation.call, Note::Call { tag: t, .. } if t == tag))
+        self.history
+            .operations
+            .iter()
+            .find(|operation| matches!(operation.call, Note::Call { tag: t, .. } if t == tag))
     }
 
     /// The events in which the server executed the call.
@@ -89,7 +92,8 @@ impl Case<'_> {
 
     fn acknowledged(&self) -> impl Iterator<Item = (Tag, Call, Reply, EventId)> + '_ {
         self.history.operations.iter().filter_map(|operation| {
-            let (Note::Call { tag, call }, Some(Note::Reply(reply))) = (&operation.call, operation.acknowledged())
+            let (Note::Call { tag, call }, Some(Note::Reply(reply))) =
+                (&operation.call, operation.acknowledged())
             else {
                 return None;
             };
@@ -98,7 +102,8 @@ impl Case<'_> {
     }
 
     fn acknowledged_kept(&self, server: &Server, name: &str, judgement: &mut Judgement) {
-        if let Some((tag, _, _, end)) = self.acknowledged().find(|(tag, ..)| server.execution(*tag).is_none()) {
+        if let Some((tag, _, _, end)) = self.acknowledged().find(|(tag, ..)| server.execution(*tag).is_none())
+        {
             let detail = format!("{} was acknowledged, and the server does not have it", call_name(tag));
             judgement.violated(name, detail, vec![end]);
         }
@@ -123,12 +128,14 @@ impl Case<'_> {
 
     fn account(&self, server: &Server, name: &str, judgement: &mut Judgement) {
         let amounts = |unknown: bool| {
-            self.history.operations.iter().filter(move |operation| operation.is_unknown() == unknown).filter_map(
-                |operation| match operation.call {
+            self.history
+                .operations
+                .iter()
+                .filter(move |operation| operation.is_unknown() == unknown)
+                .filter_map(|operation| match operation.call {
                     Note::Call { call: Call::Deduct { amount }, .. } => Some(amount),
                     _ => None,
-                },
-            )
+                })
         };
         let acknowledged: u64 = amounts(false).sum();
         let unknown: Vec<u64> = amounts(true).collect();
@@ -156,25 +163,27 @@ impl Case<'_> {
             operations.push(Interval { invoked: operation.invoked, returned, call: *call });
             ids.push((*tag, operation.end.as_ref().map_or(operation.id.0, |end| end.id)));
         }
-        match linearizability::check(&ServiceSpecification, &operations, BUDGET) {
-            Linearizable::Yes(_) => {}
-            Linearizable::Undecided => judgement.met("linearizability left undecided", 1),
-            Linearizable::No { longest, blocked } => {
-                let next: Vec<String> = blocked
+        match linearizability::check(&ServiceSpecification, &operations, BUDGET).verdict {
+            Verdict::Linearizable { .. } => {}
+            Verdict::Undecided { .. } => judgement.met("linearizability left undecided", 1),
+            Verdict::Violated { partials, .. } => {
+                let longest = &partials[0];
+                let next: Vec<String> = longest
+                    .blocked
                     .iter()
-                    .filter(|index| operations[**index].returned.is_some())
                     .map(|index| {
                         let (tag, operation) = (ids[*index].0, &operations[*index]);
-                        let reply = operation.returned.as_ref().map_or_else(String::new, |(_, r)| reply_name(*r));
+                        let reply =
+                            operation.returned.as_ref().map_or_else(String::new, |(_, r)| reply_name(*r));
                         format!("{} {} -> {reply}", call_name(tag), describe_call(operation.call))
                     })
                     .collect();
                 let detail = format!(
                     "after {} operations in the only order that explains them, none of these can come next: {}",
-                    longest.len(),
+                    longest.order.len(),
                     next.join(", ")
                 );
-                judgement.violated(name, detail, blocked.iter().map(|index| ids[*index].1).collect());
+                judgement.violated(name, detail, longest.blocked.iter().map(|index| ids[*index].1).collect());
             }
         }
     }
@@ -187,8 +196,7 @@ impl Case<'_> {
             };
             if process.unfinished() > 0 {
                 let last = self.history.operations.iter().rev().find(|operation| operation.node == client);
-                let detail =
-                    format!("{} calls of client {client} have not returned", process.unfinished());
+                let detail = format!("{} calls of client {client} have not returned", process.unfinished());
                 judgement.violated(name, detail, last.map(|operation| operation.id.0).into_iter().collect());
                 return;
             }
@@ -258,15 +266,24 @@ fn reply_name(reply: Reply) -> String {
 struct ServiceSpecification;
 
 impl Specification for ServiceSpecification {
+    type Key = ();
     type State = Service;
     type Call = Call;
     type Reply = Reply;
 
-    fn initial(&self) -> Service {
+    // One machine for all calls, small enough for one search.
+    fn key(&self, _: &Call) {}
+
+    fn initial(&self, (): &()) -> Service {
         Service::new()
     }
 
-    fn apply(&self, state: &Service, call: &Call, reply: Option<&Reply>) -> Option<Service> {
+    fn apply(
+        &self,
+        state: &Service,
+        call: &Call,
+        reply: Option<&Reply>,
+    ) -> impl IntoIterator<Item = Service> {
         let mut next = state.clone();
         let right = next.execute(*call);
         reply.is_none_or(|reply| *reply == right).then_some(next)

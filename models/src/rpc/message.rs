@@ -1,12 +1,15 @@
 //! What clients and servers say to each other, and to their judges.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
 use sim::{Label, Message};
 
 use super::service::{Call, Reply};
 
-/// A logical call, whatever identifiers its requests carry: for the judges' eyes only.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+/// A logical call, whatever identifiers its requests carry: for the judges' eyes only. Written `c1/3`: the third call of
+/// client 1; `c1.2/3` in the client's life 2.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Tag {
     /// The client's number.
     pub client: u32,
@@ -16,8 +19,8 @@ pub struct Tag {
     pub call: u32,
 }
 
-/// A transaction identifier: what a server tells calls apart by.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+/// A transaction identifier: what a server tells calls apart by. Written `x1.0.3`: client, life, number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Xid {
     /// The client's number.
     pub client: u32,
@@ -25,6 +28,32 @@ pub struct Xid {
     pub life: u32,
     /// A number the client has not used in this life.
     pub number: u32,
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client, life, call } = self;
+        if *life == 0 { write!(f, "c{client}/{call}") } else { write!(f, "c{client}.{life}/{call}") }
+    }
+}
+
+impl fmt::Display for Xid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client, life, number } = self;
+        write!(f, "x{client}.{life}.{number}")
+    }
+}
+
+impl Serialize for Tag {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Xid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// A message between client and server.

@@ -231,7 +231,11 @@ impl RpcScenario {
 /// # Errors
 /// If the value is out of range.
 fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
-    if (min..=max).contains(&value) { Ok(()) } else { Err(format!("{key} must be from {min} to {max}, not {value}")) }
+    if (min..=max).contains(&value) {
+        Ok(())
+    } else {
+        Err(format!("{key} must be from {min} to {max}, not {value}"))
+    }
 }
 
 /// What must hold of every right scheme.
@@ -275,6 +279,7 @@ const MAYBE: RpcScenario = RpcScenario {
 };
 
 /// Every case, in the order of the lecture.
+#[allow(clippy::too_many_lines, reason = "a table")]
 pub fn scenarios() -> Vec<RpcScenario> {
     vec![
         RpcScenario {
@@ -367,14 +372,24 @@ pub fn scenarios() -> Vec<RpcScenario> {
         RpcScenario {
             name: "s8-at-most-once",
             about: "S8: a table of what was seen, with the first replies, durable together with the data",
-            situations: &[situation::RECOGNISED, situation::IN_PROGRESS, situation::RECOVERED, situation::RESENT],
+            situations: &[
+                situation::RECOGNISED,
+                situation::IN_PROGRESS,
+                situation::RECOVERED,
+                situation::RESENT,
+            ],
             ..BASE
         },
         RpcScenario {
             name: "s8-appends",
             about: "S8: the same for appends that return the former length",
             workload: Workload::Appends,
-            situations: &[situation::RECOGNISED, situation::IN_PROGRESS, situation::RECOVERED, situation::RESENT],
+            situations: &[
+                situation::RECOGNISED,
+                situation::IN_PROGRESS,
+                situation::RECOVERED,
+                situation::RESENT,
+            ],
             ..BASE
         },
         RpcScenario {
@@ -407,11 +422,7 @@ pub fn scenarios() -> Vec<RpcScenario> {
         RpcScenario {
             name: "s20-ignore",
             about: "S20: the duplicate is ignored, and a later resend finds the reply",
-            scheme: Scheme {
-                duplicates: Duplicates::Ignore,
-                execution: 60 * MILLIS,
-                ..Scheme::EXACTLY_ONCE
-            },
+            scheme: Scheme { duplicates: Duplicates::Ignore, execution: 60 * MILLIS, ..Scheme::EXACTLY_ONCE },
             situations: &[situation::IN_PROGRESS],
             ..BASE
         },

@@ -50,7 +50,7 @@ pub enum Reply {
 }
 
 /// The state behind the calls.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Service {
     values: BTreeMap<u32, u64>,
     lists: BTreeMap<u32, Vec<u64>>,

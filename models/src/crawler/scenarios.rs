@@ -1,0 +1,257 @@
+//! The lecture's crawlers as scenarios.
+
+use std::path::Path;
+
+use check::{Expected, Judgement, Run, Scenario, Setup};
+use serde::{Deserialize, Serialize};
+use sim::tasks::Tasks;
+use sim::{Config, Limits, Process, SECONDS, Status};
+
+use super::judge::{Crawl, EVERY_PAGE, MISSING, NO_PAGE_TWICE, OVERLAPPED};
+use super::programs::Program;
+use super::{CrawlNote, Crawler, NoMessage};
+use crate::web::{Web, WebKind};
+
+/// Where the web comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WebSource {
+    /// The lecture's five pages.
+    Canned,
+    /// Pages that link at random.
+    Random,
+    /// A few pages that many link to.
+    ScaleFree,
+    /// One page after another.
+    Chain,
+    /// A ring of pages that link to many of the next.
+    Cycle,
+}
+
+/// What can be set in every crawler scenario.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CrawlerSettings {
+    /// The web, unless `site` names one.
+    pub web: WebSource,
+    /// How many pages a generated web has: 1 to 1,000,000.
+    pub pages: u32,
+    /// The seed of a generated web; which web it is does not depend on the run's seed.
+    pub web_seed: u64,
+    /// A directory of HTML pages, or a web in a JSON file; empty for none.
+    pub site: String,
+    /// The page of the directory that the crawl starts from; empty for `index.html`.
+    pub start: String,
+}
+
+impl CrawlerSettings {
+    /// # Errors
+    /// A sentence that says why there is no such web.
+    fn web(&self) -> Result<Web, String> {
+        if !self.site.is_empty() {
+            let start = Some(self.start.as_str()).filter(|start| !start.is_empty());
+            return if Path::new(&self.site).extension().is_some_and(|extension| extension == "json") {
+                let text = std::fs::read_to_string(&self.site)
+                    .map_err(|error| format!("site {}: {error}", self.site))?;
+                Web::from_json(&text).map_err(|error| format!("site {}: {error}", self.site))
+            } else {
+                Web::from_directory(&self.site, start).map_err(|error| format!("site {}: {error}", self.site))
+            };
+        }
+        if !(1..=1_000_000).contains(&self.pages) {
+            return Err(format!("pages must be from 1 to 1000000, not {}", self.pages));
+        }
+        let kind = match self.web {
+            WebSource::Canned => return Ok(Web::canned()),
+            WebSource::Random => WebKind::Random,
+            WebSource::ScaleFree => WebKind::ScaleFree,
+            WebSource::Chain => WebKind::Chain,
+            WebSource::Cycle => WebKind::Cycle,
+        };
+        Ok(Web::generate(kind, self.pages, self.web_seed))
+    }
+}
+
+/// A crawler of the lecture.
+#[derive(Clone, Debug)]
+pub struct CrawlerScenario {
+    name: &'static str,
+    about: &'static str,
+    expected: Expected,
+    program: Program,
+    web: WebSource,
+    situations: &'static [&'static str],
+}
+
+/// The judge needs the web that the setup made, and the judge is asked with the world alone: so each node knows it.
+#[derive(Debug)]
+pub struct CrawlerNode {
+    tasks: Tasks<NoMessage>,
+    web: Web,
+    reachable: usize,
+}
+
+impl Process for CrawlerNode {
+    type Message = NoMessage;
+
+    fn on_start(&mut self, ctx: &mut sim::Context<NoMessage>) {
+        self.tasks.on_start(ctx);
+    }
+
+    fn on_message(&mut self, ctx: &mut sim::Context<NoMessage>, from: sim::NodeId, message: NoMessage) {
+        self.tasks.on_message(ctx, from, message);
+    }
+
+    fn on_timer(&mut self, ctx: &mut sim::Context<NoMessage>, timer: sim::Label) {
+        self.tasks.on_timer(ctx, timer);
+    }
+
+    fn stuck(&self) -> Option<String> {
+        self.tasks.stuck()
+    }
+}
+
+impl Scenario for CrawlerScenario {
+    type Process = CrawlerNode;
+    type Settings = CrawlerSettings;
+
+    fn name(&self) -> String {
+        format!("crawler/{}", self.name)
+    }
+
+    fn about(&self) -> String {
+        self.about.to_owned()
+    }
+
+    fn expected(&self) -> Expected {
+        self.expected
+    }
+
+    fn situations(&self) -> Vec<&'static str> {
+        self.situations.to_vec()
+    }
+
+    fn defaults(&self) -> CrawlerSettings {
+        CrawlerSettings { web: self.web, pages: 30, web_seed: 1, site: String::new(), start: String::new() }
+    }
+
+    fn setup(&self, settings: &CrawlerSettings) -> Result<Setup<CrawlerNode>, String> {
+        let web = settings.web()?;
+        let reachable = web.reachable().len();
+        let program = self.program;
+        let mut config = Config::new(1);
+        config.limits = Limits { time: 1_000_000 * SECONDS, ..Limits::default() };
+        Ok(Setup::new(vec!["crawler".to_owned()], config, move |_| {
+            let crawled = web.clone();
+            let tasks = Tasks::new(move |rt| {
+                let web = crawled.clone();
+                async move {
+                    let root = web.root();
+                    let crawl = rt.invoke(CrawlNote::Crawl { url: web.url(root).to_owned() });
+                    Crawler { rt: rt.clone(), web }.run(program, root).await;
+                    rt.complete(crawl, Status::Ok, CrawlNote::Done);
+                }
+            });
+            CrawlerNode { tasks, web: web.clone(), reachable }
+        }))
+    }
+
+    fn judge(&self, _: &CrawlerSettings, run: &Run<'_, CrawlerNode>, judgement: &mut Judgement) {
+        let node = run.world.process(sim::NodeId(0)).expect("nothing crashes a crawler of the lecture");
+        let one_at_a_time = self.program == Program::Serial;
+        Crawl::of(run.history).judge(&node.web, node.reachable, one_at_a_time, judgement);
+    }
+}
+
+const BASE: CrawlerScenario = CrawlerScenario {
+    name: "",
+    about: "",
+    expected: Expected::Holds,
+    program: Program::Serial,
+    web: WebSource::Canned,
+    situations: &[],
+};
+
+/// Every crawler, in the order of the lecture.
+pub fn scenarios() -> Vec<CrawlerScenario> {
+    vec![
+        CrawlerScenario {
+            name: "c1-serial",
+            about: "C1: depth first, one page at a time: right, and slow",
+            situations: &[MISSING],
+            ..BASE
+        },
+        CrawlerScenario {
+            name: "c2-spawn-without-waiting",
+            about: "C2: a spawn in front of the recursive call: returns before the pages are fetched",
+            expected: Expected::Violates(EVERY_PAGE),
+            program: Program::SpawnWithoutWaiting,
+            ..BASE
+        },
+        CrawlerScenario {
+            name: "c3-shared-map",
+            about: "C3: a task per page, a shared map, no lock: two tasks both see that a page is new",
+            expected: Expected::Violates(NO_PAGE_TWICE),
+            program: Program::SharedMap,
+            ..BASE
+        },
+        CrawlerScenario {
+            name: "c5-locked",
+            about: "C5: a lock around the map, and a wait group",
+            program: Program::Locked,
+            situations: &[OVERLAPPED, MISSING],
+            ..BASE
+        },
+        CrawlerScenario {
+            name: "c5-wait-forgotten",
+            about: "C5: the wait group forgotten: returns too early",
+            expected: Expected::Violates(EVERY_PAGE),
+            program: Program::LockedWithoutWaiting,
+            ..BASE
+        },
+        CrawlerScenario {
+            name: "c5-scale-free",
+            about: "C5: the lock and the wait group on a web of thirty pages, a few of which everybody links to",
+            program: Program::Locked,
+            web: WebSource::ScaleFree,
+            situations: &[OVERLAPPED, MISSING],
+            ..BASE
+        },
+        CrawlerScenario {
+            name: "c7-channels",
+            about: "C7: a coordinator, workers, a channel, and a count of the lists still to come",
+            program: Program::Channels,
+            situations: &[OVERLAPPED, MISSING],
+            ..BASE
+        },
+        CrawlerScenario {
+            name: "c7-silent-on-error",
+            about: "C7: a worker whose page is missing sends nothing, and the coordinator waits for ever",
+            expected: Expected::Violates("deadlock"),
+            program: Program::SilentOnError,
+            ..BASE
+        },
+        CrawlerScenario {
+            name: "c7-first-send-blocks",
+            about: "C7: the first send, on an unbuffered channel, by the task that would have to receive it",
+            expected: Expected::Violates("deadlock"),
+            program: Program::FirstSendBlocks,
+            ..BASE
+        },
+        CrawlerScenario {
+            name: "c7-miscounting",
+            about: "C7: a coordinator that counts lists with new pages instead of new pages: returns too early",
+            expected: Expected::Violates(EVERY_PAGE),
+            program: Program::Miscounting,
+            ..BASE
+        },
+        CrawlerScenario {
+            name: "c7-dense-cycle",
+            about: "C7: the coordinator on a dense ring of thirty pages",
+            program: Program::Channels,
+            web: WebSource::Cycle,
+            situations: &[OVERLAPPED],
+            ..BASE
+        },
+    ]
+}

@@ -1,0 +1,93 @@
+//! Files: read with a sentence for everything that can be wrong, and written whole or not at all.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use check::{Outcome, OverrideText, Prepared, Reproduction};
+use sim::Overrides;
+use traces::TraceFile;
+
+use super::error::CliError;
+
+/// All bytes of a file.
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => CliError::Missing(path.to_owned()),
+        io::ErrorKind::IsADirectory => CliError::Directory(path.to_owned()),
+        _ => CliError::Read { path: path.to_owned(), source },
+    })
+}
+
+/// A file's text.
+pub(super) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, CliError> {
+    String::from_utf8(bytes).map_err(|_| CliError::NotText(path.to_owned()))
+}
+
+/// The overrides in a file: a list of them, or those of a reproduction.
+pub(super) fn overrides(path: &Path) -> Result<Overrides, CliError> {
+    let text = text(path, bytes(path)?)?;
+    let overrides = if text.trim_start().starts_with('[') {
+        serde_json::from_str::<Vec<OverrideText>>(&text)
+            .map_err(CliError::Overrides)
+            .and_then(|texts| Ok(check::parse_overrides(&texts)?))
+    } else {
+        Reproduction::parse(&text).and_then(|reproduction| reproduction.overrides()).map_err(CliError::from)
+    };
+    overrides.map_err(|error| error.said_by(path))
+}
+
+/// Runs, and writes the run to a file as a trace.
+pub(super) fn trace(
+    prepared: &dyn Prepared,
+    seed: u64,
+    overrides: &Overrides,
+    path: &Path,
+) -> Result<Outcome, CliError> {
+    let write = || {
+        let mut file = TraceFile::create(path)?;
+        let outcome = prepared.runner().trace(seed, overrides, &mut file)?;
+        file.commit()?;
+        Ok(outcome)
+    };
+    write().map_err(|error| CliError::write_trace(path, error))
+}
+
+/// Writes a reproduction.
+pub(super) fn reproduction(path: &Path, reproduction: &Reproduction) -> Result<(), CliError> {
+    let mut text = serde_json::to_string_pretty(reproduction).expect("a reproduction is plain data");
+    text.push('\n');
+    whole(path, text.as_bytes()).map_err(|source| CliError::Write { path: path.to_owned(), source })
+}
+
+/// Writes a file whole: what was there stays until everything is written.
+fn whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        // A device or a pipe would be replaced by a file.
+        Ok(found) if !found.is_file() => {
+            let mut file = File::options().write(true).open(path)?;
+            return file.write_all(bytes);
+        }
+        _ => {}
+    }
+    // A symbolic link stays, and what it points to is replaced.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".repro-").suffix(".tmp");
+    // By default only the owner may read a temporary file; this is an ordinary one, subject to the umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(directory(&path))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn directory(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

@@ -1,0 +1,91 @@
+//! Where results and prose go, and what a verb answers.
+
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The answer of a verb, which becomes the exit code.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Exit {
+    /// It holds, or is the same, or was done: 0.
+    Holds,
+    /// It is violated, or differs: 1.
+    Violated,
+    /// The question makes no sense, or the answer could not be written: 2.
+    Unusable,
+    /// Whoever read standard output has gone: 141, as a shell tells it of a program that dies of it.
+    PipeClosed,
+}
+
+impl Exit {
+    /// The exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Holds => 0,
+            Self::Violated => 1,
+            Self::Unusable => 2,
+            Self::PipeClosed => 141,
+        }
+    }
+
+    pub(super) const fn holds(holds: bool) -> Self {
+        if holds { Self::Holds } else { Self::Violated }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Where results and prose go.
+pub struct Streams<'o> {
+    /// Results.
+    pub(super) out: &'o mut dyn Write,
+    /// Prose.
+    pub(super) err: &'o mut dyn Write,
+    /// Whether progress may be drawn on the standard error of the process.
+    pub(super) progress: bool,
+    stop: Arc<AtomicBool>,
+    /// Whether the process is ours, with its signals.
+    owns_process: bool,
+}
+
+impl fmt::Debug for Streams<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams").field("progress", &self.progress).finish_non_exhaustive()
+    }
+}
+
+impl<'o> Streams<'o> {
+    /// Results to `out`, prose to `err`, no progress bar, and signals left alone.
+    pub fn new(out: &'o mut dyn Write, err: &'o mut dyn Write) -> Self {
+        Self { out, err, progress: false, stop: Arc::default(), owns_process: false }
+    }
+
+    pub(super) fn of_process(out: &'o mut dyn Write, err: &'o mut dyn Write, progress: bool) -> Self {
+        Self { progress, owns_process: true, ..Self::new(out, err) }
+    }
+
+    /// What ends a sweep early when it becomes true, as Ctrl-C does.
+    pub fn stop(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
+    /// From here on Ctrl-C asks the verb to stop and to report what it has. The second one ends the process.
+    pub(super) fn catch_interrupt(&self) {
+        if !self.owns_process {
+            return;
+        }
+        let stop = self.stop();
+        // Without a handler Ctrl-C ends the process, which is what it did before.
+        let _ = ctrlc::set_handler(move || {
+            if stop.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        });
+    }
+}
