@@ -52,3 +52,5 @@ macro_rules! benches {
 }
 
 benches!(bare);
+benches!(plain);
+benches!(handlers);

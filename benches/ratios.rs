@@ -14,7 +14,7 @@ mod workloads;
 )]
 use std::time::Instant;
 
-use workloads::bare;
+use workloads::{bare, handlers, plain};
 
 /// How often each contestant is timed, after a round that only warms up.
 const ROUNDS: usize = 7;
@@ -23,8 +23,10 @@ const SEED: u64 = 1;
 /// How many times smaller a workload is when it is only tried.
 const TRIAL: u64 = 100;
 
-/// Who competes. Each but the first is compared with the one before it.
-const CONTESTANTS: [&str; 1] = ["bare"];
+/// Who competes. The first two are measures; each of the others is compared with both.
+const CONTESTANTS: [&str; 3] = ["bare", "plain", "handlers"];
+/// How many of them are measures.
+const MEASURES: usize = 2;
 
 /// One line of the table.
 struct Case {
@@ -37,7 +39,15 @@ struct Case {
 /// `case!("name", size, |size| function(arguments))`: the workload of that name for every contestant.
 macro_rules! case {
     ($name:literal, $size:expr, |$n:ident| $function:ident($($argument:expr),*)) => {
-        Case { name: $name, size: $size, contestants: [|$n| bare::$function($($argument),*)] }
+        Case {
+            name: $name,
+            size: $size,
+            contestants: [
+                |$n| bare::$function($($argument),*),
+                |$n| plain::$function($($argument),*),
+                |$n| handlers::$function($($argument),*),
+            ],
+        }
     };
 }
 
@@ -88,23 +98,26 @@ fn timed(run: fn(u64) -> u64, size: u64) -> (u64, f64) {
 
 fn print_header() {
     print!("| workload |");
-    for (contestant, name) in CONTESTANTS.iter().enumerate() {
+    for name in CONTESTANTS {
         print!(" {name} events/s |");
-        if contestant > 0 {
-            print!(" {name} / {} |", CONTESTANTS[contestant - 1]);
+    }
+    for name in &CONTESTANTS[MEASURES..] {
+        for measure in &CONTESTANTS[..MEASURES] {
+            print!(" {name} / {measure} |");
         }
     }
-    println!("\n|---|{}", "---:|".repeat(2 * CONTESTANTS.len() - 1));
+    let columns = CONTESTANTS.len() + MEASURES * (CONTESTANTS.len() - MEASURES);
+    println!("\n|---|{}", "---:|".repeat(columns));
 }
 
 fn print_row(name: &str, rates: &[[f64; CONTESTANTS.len()]]) {
     print!("| {name} |");
     for contestant in 0..CONTESTANTS.len() {
-        let rate = median(rates.iter().map(|round| round[contestant]));
-        print!(" {:.2} M |", rate / 1e6);
-        if contestant > 0 {
-            let ratio = median(rates.iter().map(|round| round[contestant] / round[contestant - 1]));
-            print!(" {ratio:.2} |");
+        print!(" {:.2} M |", median(rates.iter().map(|round| round[contestant])) / 1e6);
+    }
+    for contestant in MEASURES..CONTESTANTS.len() {
+        for measure in 0..MEASURES {
+            print!(" {:.2} |", median(rates.iter().map(|round| round[contestant] / round[measure])));
         }
     }
     println!();

@@ -9,6 +9,8 @@
 //! modules cannot express.
 
 pub(crate) mod bare;
+pub(crate) mod handlers;
+pub(crate) mod plain;
 
 /// The shortest journey of a message, in nanoseconds.
 pub(crate) const DELAY_MIN: u64 = 1_000_000;

@@ -101,7 +101,7 @@ struct Overlay<'t> {
     b: &'t Trace,
     aligned: &'t Aligned,
     graph: DiGraph<(), ()>,
-    /// Events of the first trace that change places with the next on their node, at one instant.
+    /// Places in the first trace: an event, and the one that comes in its stead in the second, at one instant.
     swaps: Vec<(usize, usize)>,
 }
 
@@ -160,23 +160,27 @@ impl<'t> Overlay<'t> {
         }
     }
 
-    /// The decision of a swap whose first event, in the first trace, is at a vertex.
+    /// The decision of a swap whose event in the first trace is at a vertex.
     fn swap_at(&self, vertex: usize) -> Option<Decision> {
         let (first, second) = self.swaps.iter().find(|(first, _)| *first == vertex)?;
         let lines = Sides { a: Line::of(self.a, *first), b: Line::of(self.b, self.aligned.of_a[*second]?) };
         Some(Decision::Order { lines })
     }
 
-    /// Two events that reach a node at one instant may come in either order, which no line tells.
+    /// Events that reach a node at one instant may come in either order, which no line tells: the first of those common
+    /// to both traces that comes earlier in one than in the other was decided.
     fn find_swaps(&mut self, in_a: &Handlers<'_>) {
         for handlers in in_a.0.values() {
-            let common =
-                || handlers.iter().filter_map(|(t, place)| Some((*t, *place, self.aligned.of_a[*place]?)));
-            for ((t, first, first_in_b), (u, second, second_in_b)) in common().zip(common().skip(1)) {
-                let in_b = |place| self.b.event(place).t;
-                if t == u && first_in_b > second_in_b && in_b(first_in_b) == in_b(second_in_b) {
-                    self.swaps.push((first, second));
-                }
+            let mut common: Vec<(u64, usize, usize)> = handlers
+                .iter()
+                .filter_map(|(t, place)| Some((*t, *place, self.aligned.of_a[*place]?)))
+                .filter(|(t, _, place_in_b)| self.b.event(*place_in_b).t == *t)
+                .collect();
+            for instant in common.chunk_by_mut(|x, y| x.0 == y.0) {
+                let order_in_a: Vec<usize> = instant.iter().map(|(_, place, _)| *place).collect();
+                instant.sort_unstable_by_key(|(.., in_b)| *in_b);
+                let order_in_b = instant.iter().map(|(_, place, _)| *place);
+                self.swaps.extend(order_in_a.into_iter().zip(order_in_b).find(|(x, y)| x != y));
             }
         }
     }
