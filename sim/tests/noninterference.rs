@@ -8,16 +8,17 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::protocols::{Actor, Protocol, Weather};
+use common::protocols::{Actor, Protocol, Say, Weather, tasks};
 use common::{Entry, Kind, Trace};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngAlgorithm, TestRng, TestRunner};
-use snowglobe_sim::{Decision, Ending, EventId, MILLIS, NodeId, Overrides, SECONDS, SyncError, World};
+use snowglobe_sim::{Decision, Ending, EventId, MILLIS, NodeId, Overrides, Process, SECONDS, SyncError, World};
 
 /// One case: a world, and which of its decisions is taken otherwise.
 #[derive(Clone, Copy, Debug)]
 struct Case {
-    protocol: Protocol,
+    /// `None` for nodes written with tasks.
+    protocol: Option<Protocol>,
     nodes: u32,
     weather: Weather,
     pick: u64,
@@ -67,7 +68,7 @@ fn cases() -> impl Strategy<Value = Case> {
     let weather = (0..1_u32 << Weather::KINDS, 0..4_u32)
         .prop_map(|(kinds, often)| Weather(if often > 0 { kinds & !(1 << 9) } else { kinds }));
     (
-        prop::sample::select(Protocol::ALL.to_vec()),
+        prop::sample::select(Protocol::ALL.into_iter().map(Some).chain([None]).collect::<Vec<_>>()),
         6..10_u32,
         weather,
         0..1_000_u64,
@@ -86,15 +87,25 @@ fn cases() -> impl Strategy<Value = Case> {
         })
 }
 
-fn run(case: Case, overrides: Overrides) -> (Trace, World<Actor>) {
-    let Case { protocol, nodes, weather, pick, seed, .. } = case;
-    let config = weather.config(nodes, 2 * SECONDS, pick);
-    let mut world = World::new(config, seed, move |id| Actor::new(protocol, nodes, id));
-    world.reset(seed, overrides);
+/// The run, and the overrides that it did not meet.
+fn run(case: Case, overrides: Overrides) -> (Trace, Vec<(EventId, Decision)>) {
+    match case.protocol {
+        Some(protocol) => run_of(case, overrides, move |id| Actor::new(protocol, case.nodes, id)),
+        None => run_of(case, overrides, tasks),
+    }
+}
+
+fn run_of<P: Process<Message = Say>>(
+    case: Case,
+    overrides: Overrides,
+    boot: impl Fn(NodeId) -> P + Send + Sync + 'static,
+) -> (Trace, Vec<(EventId, Decision)>) {
+    let mut world = World::new(case.weather.config(case.nodes, 2 * SECONDS, case.pick), case.seed, boot);
+    world.reset(case.seed, overrides);
     let mut trace = Trace::default();
     let ending = world.run(&mut trace);
     assert!(matches!(ending, Ending::Quiet | Ending::TimeLimit), "{ending:?}: {:?}", world.violation());
-    (trace, world)
+    (trace, world.overrides().unmatched().map(|(id, decision)| (id, decision.clone())).collect())
 }
 
 /// Whether a record is of something that its node handled, rather than of an effect.
@@ -193,7 +204,7 @@ fn decisions(trace: &Trace, case: Case) -> Vec<(EventId, Decision)> {
             (Flip::Spare, Kind::Fault(label)) if label.word != "heal" => {
                 found.push((entry.stamp.by, Decision::Strike(false)));
             }
-            (Flip::Keep, Kind::Crash { .. }) if case.protocol == Protocol::Backup => {
+            (Flip::Keep, Kind::Crash { .. }) if matches!(case.protocol, Some(Protocol::Backup) | None) => {
                 found.push((id, Decision::Keep(case.which.is_multiple_of(2))));
             }
             (Flip::Sync, Kind::Sync) => {
@@ -216,6 +227,8 @@ fn decisions(trace: &Trace, case: Case) -> Vec<(EventId, Decision)> {
 #[derive(Default, Debug)]
 struct Seen {
     flips: BTreeMap<Flip, (u32, u32)>,
+    /// Runs of tasks that changed.
+    tasks: u32,
     /// Records outside the future and later than the decision, and all records.
     outside: usize,
     records: usize,
@@ -228,8 +241,7 @@ fn check(case: Case, seen: &mut Seen) -> Result<(), TestCaseError> {
         return Ok(());
     }
     let (decision, instead) = candidates[case.which % candidates.len()].clone();
-    let (after, world) = run(case, [(decision, instead.clone())].into_iter().collect());
-    let unmatched: Vec<_> = world.overrides().unmatched().collect();
+    let (after, unmatched) = run(case, [(decision, instead.clone())].into_iter().collect());
     // A sync that a crash overtakes is never decided, and the same holds for the disk of a node that has none.
     let may_be_moot = matches!(instead, Decision::Sync(_) | Decision::Keep(_));
     prop_assert!(may_be_moot || unmatched.is_empty(), "{unmatched:?}");
@@ -257,6 +269,7 @@ fn check(case: Case, seen: &mut Seen) -> Result<(), TestCaseError> {
     let (tried, changed) = seen.flips.entry(case.flip).or_default();
     *tried += 1;
     *changed += u32::from(before != after);
+    seen.tasks += u32::from(before != after && case.protocol.is_none());
     Ok(())
 }
 
@@ -279,6 +292,7 @@ fn one_decision_changes_nothing_outside_its_causal_future() {
         assert!(tried >= 20, "{flip:?} was tried {tried} times");
         assert!(changed >= 3, "{flip:?} changed {changed} of {tried} runs");
     }
+    assert!(seen.tasks >= 100, "only {} runs of tasks changed", seen.tasks);
     assert!(seen.outside * 4 > seen.records, "the futures leave too little to compare: {seen:?}");
 }
 

@@ -1,5 +1,6 @@
 //! Small protocols, each with another part of the engine in use, and worlds in which everything goes wrong.
 
+use snowglobe_sim::tasks::{Receiver, Runtime, Sender, Tasks};
 use snowglobe_sim::{
     Config, ConnectionId, Context, Corruption, Delay, Fault, FaultPlan, FaultRates, Label, Limits, Link,
     MILLIS, Message, Nanos, NodeId, OpId, Process, Ratio, SECONDS, Status, StreamEvent, SyncError,
@@ -288,6 +289,69 @@ impl Process for Actor {
                 }
             }
         }
+    }
+}
+
+/// A node written with tasks. The first two serve: a task takes requests off the network, two others log and answer
+/// them. The rest call: two tasks ask and ask again, a third hands them what arrives.
+pub(crate) fn tasks(id: NodeId) -> Tasks<Say> {
+    Tasks::new(move |rt| async move { if id.0 < 2 { serve(rt).await } else { call(rt).await } })
+}
+
+async fn serve(rt: Runtime<Say>) {
+    let (jobs, queue) = rt.channel::<(NodeId, u64)>("jobs", 2);
+    let log = rt.mutex("log", 0_u64);
+    for worker in 0..2 {
+        let (queue, log, rt_of_worker) = (queue.clone(), log.clone(), rt.clone());
+        rt.spawn(("worker", worker), async move {
+            while let Some((from, call)) = queue.recv().await {
+                let mut sum = log.lock().await;
+                *sum += call;
+                rt_of_worker.append("log", call.to_le_bytes());
+                if rt_of_worker.sync(("log", call)).await.is_ok() {
+                    rt_of_worker.send(from, Say::Reply { call, sum: *sum });
+                }
+            }
+        });
+    }
+    loop {
+        if let (from, Say::Request { call }) = rt.recv().await {
+            let _ = jobs.send((from, call)).await;
+        }
+    }
+}
+
+async fn call(rt: Runtime<Say>) {
+    let (arrived, replies) = rt.channel("replies", 1);
+    for caller in 1..3 {
+        rt.spawn(("caller", caller), ask_and_ask_again(rt.clone(), caller, replies.clone()));
+    }
+    hand_on(rt, arrived).await;
+}
+
+async fn hand_on(rt: Runtime<Say>, arrived: Sender<u64>) {
+    loop {
+        if let (_, Say::Reply { call, .. }) = rt.recv().await {
+            let _ = arrived.send(call).await;
+        }
+    }
+}
+
+async fn ask_and_ask_again(rt: Runtime<Say>, caller: u64, replies: Receiver<u64>) {
+    let server = NodeId(rt.node().0 % 2);
+    for number in 0.. {
+        let call = u64::from(rt.node().0) << 48 | caller << 40 | u64::from(rt.incarnation()) << 32 | number;
+        let op = rt.invoke(("call", call));
+        loop {
+            rt.send(server, Say::Request { call });
+            // Whoever takes a reply takes it for its own: what is tested is the engine.
+            if let Ok(Some(reply)) = rt.timeout(40 * MILLIS, replies.recv()).await {
+                rt.complete(op, Status::Ok, ("reply", reply));
+                break;
+            }
+        }
+        let pause = rt.random_below(Protocol::PERIOD);
+        rt.sleep(pause).await;
     }
 }
 
