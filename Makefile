@@ -19,7 +19,7 @@ bench: ## The engine beside a hand-written loop, as ratios
 	cargo bench --locked --bench ratios
 
 golden: ## Write the golden traces and pinned figures anew; read the diff before you commit it
-	SNOWGLOBE_GOLDEN=rewrite cargo test --locked --test golden --test same_bytes --test verdicts
+	SNOWGLOBE_GOLDEN=rewrite cargo test --locked --test cli --test golden --test same_bytes --test verdicts
 
 soak: ## 100,000 seeds of every scenario
 	cargo run --release --locked --quiet -- sweep --all --seeds 0..100000

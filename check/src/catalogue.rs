@@ -70,9 +70,8 @@ impl<S: Scenario> Entry for Arc<S> {
     fn prepare(&self, changes: &Map<String, Value>) -> Result<Box<dyn Prepared>, SettingsError> {
         let name = (**self).name();
         let typed = settings::from_changes(&name, &(**self).defaults(), changes)?;
-        let setup = (**self)
-            .setup(&typed)
-            .map_err(|reason| SettingsError::Impossible { scenario: name, reason })?;
+        let setup =
+            (**self).setup(&typed).map_err(|reason| SettingsError::Impossible { scenario: name, reason })?;
         let map = settings::to_map(&typed);
         Ok(Box::new(TypedPrepared { scenario: Self::clone(self), settings: typed, map, setup }))
     }
@@ -104,7 +103,11 @@ impl<S: Scenario> Prepared for TypedPrepared<S> {
 
     fn changes(&self) -> Map<String, Value> {
         let defaults = settings::to_map(&self.scenario.defaults());
-        self.map.iter().filter(|(key, value)| defaults.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect()
+        self.map
+            .iter()
+            .filter(|(key, value)| defaults.get(*key) != Some(value))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
     }
 
     fn nodes(&self) -> &[String] {

@@ -83,8 +83,7 @@ impl<M: Message> Observer<M> for History<M::Note> {
             Record::Return { of, status, note } => {
                 let operation = self.operations.iter_mut().rev().find(|operation| operation.id == of);
                 let operation = operation.expect("an operation that returns was invoked");
-                operation.end =
-                    Some(Ended { at: stamp.time, id: stamp.id, status, result: note.clone() });
+                operation.end = Some(Ended { at: stamp.time, id: stamp.id, status, result: note.clone() });
             }
             Record::Note { note } => self.notes.push((stamp, note.clone())),
             _ => {}

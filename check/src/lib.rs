@@ -8,19 +8,21 @@
 //! Deliberately absent: any protocol, and the command line. Threads are here, in [`mod@sweep`], and only there: a run
 //! never sees one.
 
+mod catalogue;
 mod history;
 pub mod linearizability;
 mod panics;
 mod reproduction;
 mod run;
 mod scenario;
-mod catalogue;
 mod settings;
 pub mod sweep;
 
 pub use catalogue::{Catalogue, Entry, Prepared, UnknownScenario};
 pub use history::{Ended, History, Operation};
-pub use reproduction::{DecisionText, Expectation, OverrideText, Reproduction, ReproductionError, parse_overrides};
+pub use reproduction::{
+    DecisionText, Expectation, OverrideText, Reproduction, ReproductionError, parse_overrides,
+};
 pub use run::{Outcome, Runner};
 pub use scenario::{Expected, Judgement, Run, Scenario, Setup};
 pub use settings::{SettingsError, parse_pairs};

@@ -55,7 +55,12 @@ pub trait Runner {
     ///
     /// # Errors
     /// If the trace cannot be written.
-    fn trace(&mut self, seed: u64, overrides: &Overrides, sink: &mut dyn Write) -> Result<Outcome, WriteError>;
+    fn trace(
+        &mut self,
+        seed: u64,
+        overrides: &Overrides,
+        sink: &mut dyn Write,
+    ) -> Result<Outcome, WriteError>;
 }
 
 pub(crate) struct TypedRunner<'p, S: Scenario> {
@@ -86,12 +91,14 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
         let mut judgement = Judgement { time: world.now(), ..Judgement::default() };
         if let Some(violation) = world.violation() {
             let mut violation = violation.clone();
-            if violation.property == "panic" && let Some(place) = panicked_at {
+            if violation.property == "panic"
+                && let Some(place) = panicked_at
+            {
                 violation.detail = format!("{} ({place})", violation.detail);
             }
             judgement.violations.push(violation);
         } else {
-            let run = Run { world, history, ending };
+            let run = Run { world, history, ending, nodes: &prepared.setup.nodes };
             prepared.scenario.judge(&prepared.settings, &run, &mut judgement);
         }
         let mut met = BTreeMap::new();
@@ -118,7 +125,12 @@ impl<S: Scenario> Runner for TypedRunner<'_, S> {
         self.observed(seed, overrides, &mut ())
     }
 
-    fn trace(&mut self, seed: u64, overrides: &Overrides, sink: &mut dyn Write) -> Result<Outcome, WriteError> {
+    fn trace(
+        &mut self,
+        seed: u64,
+        overrides: &Overrides,
+        sink: &mut dyn Write,
+    ) -> Result<Outcome, WriteError> {
         let header = Header {
             scenario: self.prepared.scenario.name(),
             seed,

@@ -82,7 +82,10 @@ impl<P> Setup<P> {
 
 impl<P> fmt::Debug for Setup<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup").field("config", &self.config).field("nodes", &self.nodes).finish_non_exhaustive()
+        f.debug_struct("Setup")
+            .field("config", &self.config)
+            .field("nodes", &self.nodes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,6 +98,15 @@ pub struct Run<'a, P: Process> {
     pub history: &'a History<<P::Message as Message>::Note>,
     /// How it ended.
     pub ending: Ending,
+    /// The nodes' names.
+    pub nodes: &'a [String],
+}
+
+impl<P: Process> Run<'_, P> {
+    /// A node's name.
+    pub fn name(&self, node: NodeId) -> &str {
+        &self.nodes[node.index()]
+    }
 }
 
 /// What a judge finds.

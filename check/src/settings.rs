@@ -122,7 +122,7 @@ fn changed(
     Ok(map)
 }
 
-/// `key=value` pairs as a JSON object of strings; [`from_changes`] gives them the types of the defaults.
+/// `key=value` pairs as a JSON object of strings; [`crate::Entry::prepare`] gives them the types of the defaults.
 ///
 /// # Errors
 /// If one of them has no `=`.

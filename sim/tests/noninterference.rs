@@ -12,7 +12,9 @@ use common::protocols::{Actor, Protocol, Say, Weather, tasks};
 use common::{Entry, Kind, Trace};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngAlgorithm, TestRng, TestRunner};
-use snowglobe_sim::{Decision, Ending, EventId, MILLIS, NodeId, Overrides, Process, SECONDS, SyncError, World};
+use snowglobe_sim::{
+    Decision, Ending, EventId, MILLIS, NodeId, Overrides, Process, SECONDS, SyncError, World,
+};
 
 /// One case: a world, and which of its decisions is taken otherwise.
 #[derive(Clone, Copy, Debug)]

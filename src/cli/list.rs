@@ -19,6 +19,9 @@ use super::{Console, Exit};
 pub(super) struct List {
     /// Only scenarios whose name contains this; the whole name of one shows its settings and situations
     filter: Option<String>,
+    /// Print the names alone, one a line
+    #[arg(long, conflicts_with = "json")]
+    names: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -45,7 +48,11 @@ pub(super) fn list(console: &mut Console<'_, '_>, verb: &List) -> Result<Exit, C
         console.catalogue.find(filter)?;
     }
     let out = &mut *console.streams.out;
-    if verb.json {
+    if verb.names {
+        for entry in chosen {
+            writeln!(out, "{}", entry.name())?;
+        }
+    } else if verb.json {
         json(out, &chosen.iter().map(|entry| ScenarioText::of(*entry)).collect::<Vec<_>>())?;
     } else if let Some(entry) = exact {
         details(out, entry)?;

@@ -14,12 +14,16 @@ pub(super) struct Settings {
     /// Change a setting of the scenario; `list SCENARIO` shows what it has
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
+    /// Crawl this directory of HTML pages, or web in a JSON file: the same as --set site=DIR
+    #[arg(long, value_name = "DIR")]
+    pub(super) site: Option<String>,
 }
 
 impl Settings {
     /// The scenario with these settings.
     pub(super) fn prepare(&self, entry: &dyn Entry) -> Result<Box<dyn Prepared>, CliError> {
-        let changes = check::parse_pairs(self.set.iter().map(String::as_str))?;
+        let site = self.site.as_ref().map(|site| format!("site={site}"));
+        let changes = check::parse_pairs(self.set.iter().chain(&site).map(String::as_str))?;
         Ok(entry.prepare(&changes)?)
     }
 }

@@ -49,6 +49,7 @@ pub(super) struct Case<'a> {
     pub(super) world: &'a World<Node>,
     pub(super) server: NodeId,
     pub(super) history: &'a History<Note>,
+    pub(super) names: &'a [String],
 }
 
 impl Case<'_> {
@@ -191,12 +192,20 @@ impl Case<'_> {
     fn progress(&self, name: &str, judgement: &mut Judgement) {
         for client in (0..self.world.config().nodes).map(NodeId).filter(|node| *node != self.server) {
             let Some(Node::Left(process)) = self.world.process(client) else {
-                judgement.violated(name, format!("client {client} is down after the calm"), Vec::new());
+                judgement.violated(
+                    name,
+                    format!("{} is down after the calm", self.names[client.index()]),
+                    Vec::new(),
+                );
                 return;
             };
             if process.unfinished() > 0 {
                 let last = self.history.operations.iter().rev().find(|operation| operation.node == client);
-                let detail = format!("{} calls of client {client} have not returned", process.unfinished());
+                let detail = format!(
+                    "{} calls of {} have not returned",
+                    process.unfinished(),
+                    self.names[client.index()]
+                );
                 judgement.violated(name, detail, last.map(|operation| operation.id.0).into_iter().collect());
                 return;
             }

@@ -160,7 +160,7 @@ impl Scenario for RpcScenario {
     }
 
     fn judge(&self, _: &RpcSettings, run: &Run<'_, Node>, judgement: &mut Judgement) {
-        let case = Case { world: run.world, server: SERVER, history: run.history };
+        let case = Case { world: run.world, server: SERVER, history: run.history, names: run.nodes };
         for property in self.properties {
             case.judge(*property, judgement);
         }

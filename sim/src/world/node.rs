@@ -36,7 +36,10 @@ pub(super) struct Node<P: Process> {
     pub(super) clock: Clock,
     /// Pending timers by the code of their label, sorted.
     timers: Vec<(u64, SlotId)>,
-    #[allow(clippy::box_collection, reason = "most nodes have no connection, and an idle node is kept small")]
+    #[allow(
+        clippy::box_collection,
+        reason = "most nodes have no connection, and an idle node is kept small"
+    )]
     pub(super) endpoints: Option<Box<BTreeMap<ConnectionId, Endpoint<P::Message>>>>,
     pub(super) own: Own,
 }
