@@ -2,7 +2,7 @@
 .PHONY: run test check doc bench golden soak same-bytes
 
 run: ## Sweep every scenario, compare found with expected, replay one failing seed
-	cargo run --release --locked --quiet -- sweep --all --seeds 0..2000
+	cargo run --release --locked --quiet -- sweep --all --seeds 0..10000
 
 test: ## Every test
 	cargo test --workspace --locked
