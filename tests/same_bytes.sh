@@ -4,17 +4,17 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --quiet --locked
 cargo build --quiet --locked --release
-debug=$(pwd)/${CARGO_TARGET_DIR:-target}/debug/snowglobe
-release=$(pwd)/${CARGO_TARGET_DIR:-target}/release/snowglobe
-[ -x "$debug" ] || { debug=$CARGO_TARGET_DIR/debug/snowglobe; release=$CARGO_TARGET_DIR/release/snowglobe; }
+debug=${CARGO_TARGET_DIR:-target}/debug/snowglobe
+release=${CARGO_TARGET_DIR:-target}/release/snowglobe
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 compared=0
 for scenario in $("$release" list --names); do
     for seed in 0 1 2; do
-        "$debug" run "$scenario" --seed $seed --trace "$work/debug.jsonl" >"$work/debug.txt" || [ $? = 1 ]
-        "$release" run "$scenario" --seed $seed --trace "$work/release.jsonl" >"$work/release.txt" || [ $? = 1 ]
-        "$release" run "$scenario" --seed $seed --trace "$work/again.jsonl" >/dev/null || [ $? = 1 ]
+        "$debug" run "$scenario" --seed $seed --trace "$work/debug.jsonl" >"$work/debug.txt" 2>/dev/null || [ $? = 1 ]
+        "$release" run "$scenario" --seed $seed --trace "$work/release.jsonl" >"$work/release.txt" 2>/dev/null || [ $? = 1 ]
+        "$release" run "$scenario" --seed $seed --trace "$work/again.jsonl" >/dev/null 2>&1 || [ $? = 1 ]
+        diff "$work/debug.txt" "$work/release.txt"
         cmp "$work/debug.jsonl" "$work/release.jsonl"
         cmp "$work/release.jsonl" "$work/again.jsonl"
         compared=$((compared + 1))

@@ -18,8 +18,8 @@ fn site(root: &Path) {
     let page = |path: &str, links: &[&str]| {
         let path = root.join(path);
         fs::create_dir_all(path.parent().expect("a page has a directory")).expect("it can be made");
-        let links: String = links.iter().map(|link| format!("<a href=\"{link}\">x</a>")).collect();
-        fs::write(path, format!("<html><body>{links}</body></html>")).expect("it can be written");
+        let links: Vec<_> = links.iter().map(|link| format!("<a href=\"{link}\">x</a>")).collect();
+        fs::write(path, format!("<html><body>{}</body></html>", links.concat())).expect("it can be written");
     };
     page("index.html", &["a.html", "deep/b.html#middle", "https://elsewhere.example/"]);
     page("a.html", &["index.html", "missing.html"]);
