@@ -54,3 +54,4 @@ macro_rules! benches {
 benches!(bare);
 benches!(plain);
 benches!(handlers);
+benches!(tasks);

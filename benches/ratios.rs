@@ -14,7 +14,7 @@ mod workloads;
 )]
 use std::time::Instant;
 
-use workloads::{bare, handlers, plain};
+use workloads::{bare, handlers, plain, tasks};
 
 /// How often each contestant is timed, after a round that only warms up.
 const ROUNDS: usize = 7;
@@ -23,17 +23,20 @@ const SEED: u64 = 1;
 /// How many times smaller a workload is when it is only tried.
 const TRIAL: u64 = 100;
 
-/// Who competes. The first two are measures; each of the others is compared with both.
-const CONTESTANTS: [&str; 3] = ["bare", "plain", "handlers"];
-/// How many of them are measures.
-const MEASURES: usize = 2;
+/// Who competes.
+const CONTESTANTS: [&str; 4] = ["bare", "plain", "handlers", "tasks"];
+/// Who is compared with whom.
+const RATIOS: [(usize, usize); 3] = [(2, 0), (2, 1), (3, 2)];
+
+/// From a size to the number of events.
+type Workload = fn(u64) -> u64;
 
 /// One line of the table.
 struct Case {
     name: &'static str,
     size: u64,
-    /// The same workload once per contestant: from a size to the number of events.
-    contestants: [fn(u64) -> u64; CONTESTANTS.len()],
+    /// The same workload once per contestant that takes part.
+    contestants: [Option<Workload>; CONTESTANTS.len()],
 }
 
 /// `case!("name", size, |size| function(arguments))`: the workload of that name for every contestant.
@@ -43,9 +46,10 @@ macro_rules! case {
             name: $name,
             size: $size,
             contestants: [
-                |$n| bare::$function($($argument),*),
-                |$n| plain::$function($($argument),*),
-                |$n| handlers::$function($($argument),*),
+                Some(|$n| bare::$function($($argument),*)),
+                Some(|$n| plain::$function($($argument),*)),
+                Some(|$n| handlers::$function($($argument),*)),
+                Some(|$n| tasks::$function($($argument),*)),
             ],
         }
     };
@@ -58,7 +62,8 @@ const CASES: [Case; 7] = [
     case!("ring of 10", 10_000_000, |n| ring(10, n, SEED)),
     case!("ring of 1,000", 10_000_000, |n| ring(1_000, n, SEED)),
     case!("ring of 100,000", 10_000_000, |n| ring(100_000, n, SEED)),
-    case!("ring of 1,000,000", 4_000_000, |n| ring(1_000_000, n, SEED)),
+    // A million programs of tasks are mostly their allocation.
+    case!("ring of 1,000,000", 4_000_000, |n| ring(1_000_000, n, SEED)).without_tasks(),
     case!("short runs", 400_000, |n| short_runs(n, SEED)),
 ];
 
@@ -72,14 +77,20 @@ fn main() {
 }
 
 impl Case {
-    /// The events per second of each contestant in each round.
+    const fn without_tasks(mut self) -> Self {
+        self.contestants[CONTESTANTS.len() - 1] = None;
+        self
+    }
+
+    /// The events per second of each contestant in each round; not a number if it does not take part.
     fn measure(&self, size: u64, rounds: usize) -> Vec<[f64; CONTESTANTS.len()]> {
-        let expected = self.contestants.map(|run| run(size));
+        let expected = self.contestants.map(|run| run.map(|run| run(size)));
         (0..rounds)
             .map(|_| {
                 std::array::from_fn(|contestant| {
-                    let (events, rate) = timed(self.contestants[contestant], size);
-                    assert_eq!(events, expected[contestant], "{}: same seed, other events", self.name);
+                    let Some(run) = self.contestants[contestant] else { return f64::NAN };
+                    let (events, rate) = timed(run, size);
+                    assert_eq!(Some(events), expected[contestant], "{}: same seed, other events", self.name);
                     rate
                 })
             })
@@ -101,26 +112,31 @@ fn print_header() {
     for name in CONTESTANTS {
         print!(" {name} events/s |");
     }
-    for name in &CONTESTANTS[MEASURES..] {
-        for measure in &CONTESTANTS[..MEASURES] {
-            print!(" {name} / {measure} |");
-        }
+    for (who, measure) in RATIOS {
+        print!(" {} / {} |", CONTESTANTS[who], CONTESTANTS[measure]);
     }
-    let columns = CONTESTANTS.len() + MEASURES * (CONTESTANTS.len() - MEASURES);
+    let columns = CONTESTANTS.len() + RATIOS.len();
     println!("\n|---|{}", "---:|".repeat(columns));
 }
 
 fn print_row(name: &str, rates: &[[f64; CONTESTANTS.len()]]) {
     print!("| {name} |");
     for contestant in 0..CONTESTANTS.len() {
-        print!(" {:.2} M |", median(rates.iter().map(|round| round[contestant])) / 1e6);
+        print_cell(median(rates.iter().map(|round| round[contestant])) / 1e6, " M");
     }
-    for contestant in MEASURES..CONTESTANTS.len() {
-        for measure in 0..MEASURES {
-            print!(" {:.2} |", median(rates.iter().map(|round| round[contestant] / round[measure])));
-        }
+    for (who, measure) in RATIOS {
+        print_cell(median(rates.iter().map(|round| round[who] / round[measure])), "");
     }
     println!();
+}
+
+/// A dash if there is nothing to show.
+fn print_cell(value: f64, unit: &str) {
+    if value.is_nan() {
+        print!(" — |");
+    } else {
+        print!(" {value:.2}{unit} |");
+    }
 }
 
 /// The middle value; the upper one of the two if their number is even.

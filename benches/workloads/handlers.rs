@@ -70,17 +70,18 @@ pub(crate) fn short_runs(simulations: u64, seed: u64) -> u64 {
     all
 }
 
-const RELIABLE: Link = Link { delay: Delay::Uniform { min: DELAY_MIN, max: DELAY_MAX }, ..Link::RELIABLE };
+pub(super) const RELIABLE: Link =
+    Link { delay: Delay::Uniform { min: DELAY_MIN, max: DELAY_MAX }, ..Link::RELIABLE };
 
 /// The second copy of a message is late by what a message can be late compared with another.
-const LOSSY: Link = Link {
+pub(super) const LOSSY: Link = Link {
     loss: Ratio::percent(LOSS_PERCENT),
     duplication: Ratio::percent(DUPLICATION_PERCENT),
     duplication_delay: Delay::Uniform { min: 0, max: DELAY_MAX - DELAY_MIN },
     ..RELIABLE
 };
 
-fn config(nodes: u32, link: Link) -> Config {
+pub(super) fn config(nodes: u32, link: Link) -> Config {
     Config {
         network: Network::uniform(link),
         limits: Limits { time: u64::MAX, steps: u64::MAX, ..Limits::default() },
@@ -89,13 +90,13 @@ fn config(nodes: u32, link: Link) -> Config {
 }
 
 /// Events without the boots, which are none in these workloads.
-fn handled<P: Process>(world: &World<P>) -> u64 {
+pub(super) fn handled<P: Process>(world: &World<P>) -> u64 {
     world.steps() - u64::from(world.config().nodes)
 }
 
 /// A counter on its way.
 #[derive(Clone, Hash, Debug)]
-struct Hop(u64);
+pub(super) struct Hop(pub(super) u64);
 
 impl Message for Hop {
     type Note = ();
@@ -148,7 +149,7 @@ impl Process for Relay {
 
 /// What clients and server of `lossy_rpc` say to each other.
 #[derive(Clone, Hash, Debug)]
-enum Rpc {
+pub(super) enum Rpc {
     /// Please add one, and this is the client's `seq`th call.
     Request { client: u32, seq: u32 },
     /// It was done, and this was the counter then.
@@ -175,9 +176,9 @@ struct Server {
 
 /// The last call of one client and its reply.
 #[derive(Clone, Copy, Default)]
-struct Answer {
-    seq: u32,
-    value: u64,
+pub(super) struct Answer {
+    pub(super) seq: u32,
+    pub(super) value: u64,
 }
 
 impl Process for Server {

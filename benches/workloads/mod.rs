@@ -11,6 +11,7 @@
 pub(crate) mod bare;
 pub(crate) mod handlers;
 pub(crate) mod plain;
+pub(crate) mod tasks;
 
 /// The shortest journey of a message, in nanoseconds.
 pub(crate) const DELAY_MIN: u64 = 1_000_000;
