@@ -12,6 +12,7 @@ pub struct Clock {
 }
 
 impl Clock {
+    pub(crate) const TRUE: Self = Self { skew: 0, drift: 0 };
     const MILLION: i128 = 1_000_000;
 
     /// What this clock shows at a time of the world.

@@ -32,7 +32,6 @@ pub struct Context<M: Message> {
     /// Where the ids of what is recorded next begin: the event, or an anchor.
     pub(crate) base: EventId,
     pub(crate) now: Nanos,
-    pub(crate) clock: Clock,
     pub(crate) dice: Dice,
     pub(crate) draws: u32,
     pub(crate) effects: Effects<M>,
@@ -49,6 +48,7 @@ pub(crate) struct Own(Option<Box<Owned>>);
 
 #[derive(Clone, Default, Debug)]
 struct Owned {
+    clock: Clock,
     operations: u32,
     anchors: BTreeMap<u64, u32>,
     disk: Option<Disk>,
@@ -68,7 +68,28 @@ impl Own {
         self.0.get_or_insert_default().disk.get_or_insert_default()
     }
 
-    /// Forgets what belongs to one life of the node: all but the disk.
+    /// The node's clock, a true one unless it was set.
+    #[inline(always)]
+    pub(crate) fn clock(&self) -> Clock {
+        self.0.as_ref().map_or(Clock::TRUE, |owned| owned.clock)
+    }
+
+    pub(crate) fn set_clock(&mut self, clock: Clock) {
+        if clock != Clock::TRUE {
+            self.0.get_or_insert_default().clock = clock;
+        }
+    }
+
+    /// Lends all of it to `other`, which has nothing, or takes it back.
+    #[inline(always)]
+    pub(crate) fn lend(&mut self, other: &mut Self) {
+        // Most nodes own nothing, and moving nothing has its price too.
+        if self.0.is_some() {
+            other.0 = self.0.take();
+        }
+    }
+
+    /// Forgets what belongs to one life of the node: all but disk and clock.
     pub(crate) fn end_life(&mut self) {
         if let Some(owned) = &mut self.0 {
             owned.operations = 0;
@@ -86,7 +107,6 @@ impl<M: Message> Context<M> {
             by: EventId::ROOT,
             base: EventId::ROOT,
             now: 0,
-            clock: Clock::default(),
             dice,
             draws: 0,
             effects: Effects::new(),
@@ -102,7 +122,6 @@ impl<M: Message> Context<M> {
         other.incarnation = self.incarnation;
         other.event = self.event;
         other.now = self.now;
-        other.clock = self.clock;
         other.dice = self.dice;
         Self::hand_over(self, other);
     }
@@ -124,7 +143,7 @@ impl<M: Message> Context<M> {
         if !from.likes.is_empty() || !to.likes.is_empty() {
             mem::swap(&mut from.likes, &mut to.likes);
         }
-        mem::swap(&mut from.own, &mut to.own);
+        from.own.lend(&mut to.own);
     }
 
     /// This node.
@@ -148,7 +167,7 @@ impl<M: Message> Context<M> {
     /// The time by the node's own clock.
     #[inline]
     pub fn now(&self) -> Nanos {
-        self.clock.read(self.now)
+        self.own.clock().read(self.now)
     }
 
     /// 64 random bits, another 64 at each call.
@@ -320,10 +339,25 @@ impl<M: Message> Context<M> {
         self.effects.push(id, self.by, 0, code, effect);
     }
 
+    /// To be called when all effects have been applied.
+    #[inline(always)]
+    pub(crate) fn end(&mut self) {
+        if self.effects.len() > Effects::<M>::FEW {
+            self.likes.clear();
+        }
+        self.effects.end();
+    }
+
+    /// Forgets all effects after the first `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.effects.truncate(len);
+        self.likes.clear();
+    }
+
     /// How many of this like came before.
     #[inline(always)]
     fn ordinal(&mut self, like: u64) -> u32 {
-        if self.effects.len() < Likes::FEW {
+        if self.effects.len() < Effects::<M>::FEW {
             self.effects.iter().map(|recorded| u32::from(recorded.like == like)).sum()
         } else {
             self.ordinal_of_many(like)

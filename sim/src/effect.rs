@@ -145,6 +145,9 @@ pub(crate) struct Effects<M: Message> {
 }
 
 impl<M: Message> Effects<M> {
+    /// Up to so many effects, a search among them finds those alike sooner than a table would.
+    pub(crate) const FEW: usize = 16;
+
     pub(crate) const fn new() -> Self {
         Self { places: Vec::new(), len: 0 }
     }
@@ -168,7 +171,7 @@ impl<M: Message> Effects<M> {
         code: u64,
         effect: impl FnOnce() -> Effect<M>,
     ) {
-        if self.len == self.places.len() {
+        if self.len >= self.places.len() {
             self.grow();
         }
         let place = &mut self.places[self.len];
@@ -177,7 +180,7 @@ impl<M: Message> Effects<M> {
         place.by = by;
         place.like = like;
         place.code = code;
-        place.effect = Some(effect());
+        fill(&mut place.effect, effect());
     }
 
     #[cold]
@@ -206,4 +209,11 @@ impl<M: Message> Effects<M> {
         debug_assert!(self.iter().all(|recorded| recorded.effect.is_none()), "every effect was applied");
         self.len = 0;
     }
+}
+
+/// Fills a place that is empty. An assignment would look whether there is something to drop.
+#[inline(always)]
+pub(crate) fn fill<T>(place: &mut Option<T>, value: T) {
+    debug_assert!(place.is_none(), "a place is empty before it is filled");
+    std::mem::forget(place.replace(value));
 }

@@ -2,11 +2,9 @@
 //!
 //! A key is time, tie and slot in 128 bits, so that comparing two events touches neither of them, and the least of
 //! four children is found without a branch. The heap would put events whose time and tie are both equal in the
-//! order of their slots: where two such surface, they are taken out together and handed out by id. The order never
-//! depends on insertion.
+//! order of their slots: where two such surface, their ids decide. The order never depends on insertion.
 
-use std::cmp::Reverse;
-
+use crate::effect::fill;
 use crate::id::EventId;
 use crate::time::Nanos;
 
@@ -15,6 +13,8 @@ const ARITY: usize = 4;
 const SWEEP_MIN: usize = 64;
 /// No event has this key: there are fewer slots. Cheaper to hand on than an `Option`.
 const NO_KEY: u128 = u128::MAX;
+/// No event has this slot.
+const NO_SLOT: u32 = u32::MAX;
 
 /// One cache line, unless the protocol's messages are large.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ const NO_KEY: u128 = u128::MAX;
 pub(crate) struct Slot<T> {
     pub(crate) id: EventId,
     pub(crate) by: EventId,
+    /// If it was put off: see [`Taken::turn`]. Of a free slot: the next free one.
     turn: u32,
     /// `None` if the event was cancelled or taken, or the slot is free.
     pub(crate) event: Option<T>,
@@ -40,12 +41,16 @@ pub(crate) struct Taken<T> {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Queue<T> {
+    /// Padded with [`NO_KEY`], so that a key has four children or none.
     heap: Vec<u128>,
-    /// Keys of one time and tie that have left the heap, the greatest id first.
-    tied: Vec<u128>,
+    /// How many keys there are, dead ones included.
+    keys: usize,
+    /// Whether the first key has been taken out. What is scheduled next most often is, and fits in its place at once.
+    hole: bool,
     slots: Vec<Slot<T>>,
-    free: Vec<u32>,
-    /// How many keys, in the heap or tied, are of cancelled events.
+    /// The first free slot; each has the next one as its `turn`.
+    free: u32,
+    /// How many keys are of cancelled events.
     cancelled: usize,
 }
 
@@ -76,25 +81,26 @@ const fn is_tied(a: u128, b: u128) -> bool {
 
 impl<T> Queue<T> {
     pub(crate) const fn new() -> Self {
-        Self { heap: Vec::new(), tied: Vec::new(), slots: Vec::new(), free: Vec::new(), cancelled: 0 }
+        Self { heap: Vec::new(), keys: 0, hole: false, slots: Vec::new(), free: NO_SLOT, cancelled: 0 }
     }
 
     pub(crate) fn reserve(&mut self, events: usize) {
-        self.heap.reserve_exact(events);
+        self.heap.reserve_exact(events + ARITY);
         self.slots.reserve_exact(events);
     }
 
     pub(crate) fn clear(&mut self) {
         self.heap.clear();
-        self.tied.clear();
+        self.keys = 0;
+        self.hole = false;
         self.slots.clear();
-        self.free.clear();
+        self.free = NO_SLOT;
         self.cancelled = 0;
     }
 
     #[cfg(test)]
     fn is_empty(&self) -> bool {
-        self.heap.len() + self.tied.len() == self.cancelled
+        self.keys - usize::from(self.hole) == self.cancelled
     }
 
     /// Makes an event, in the place where it will be found: moved about as a value it would cost as much as the heap.
@@ -107,13 +113,17 @@ impl<T> Queue<T> {
         by: EventId,
         event: impl FnOnce() -> T,
     ) -> SlotId {
-        let slot = self.free.pop().unwrap_or_else(|| self.grow());
-        self.insert_key(pack(time, tie, slot));
+        if self.free == NO_SLOT {
+            self.grow();
+        }
+        let slot = self.free;
         let place = &mut self.slots[slot as usize];
+        self.free = place.turn;
         place.id = id;
         place.by = by;
         place.turn = 0;
-        place.event = Some(event());
+        fill(&mut place.event, event());
+        self.insert_key(pack(time, tie, slot));
         SlotId(slot)
     }
 
@@ -127,24 +137,44 @@ impl<T> Queue<T> {
     /// Puts an event that was taken back as if it had just surfaced.
     pub(crate) fn put_aside(&mut self, taken: Taken<T>) -> Surfaced {
         let Taken { time, id, by, turn, event } = taken;
-        let slot = self.free.pop().unwrap_or_else(|| self.grow());
+        if self.free == NO_SLOT {
+            self.grow();
+        }
+        let slot = self.free;
+        self.free = self.slots[slot as usize].turn;
         self.slots[slot as usize] = Slot { id, by, turn, event: Some(event) };
         Surfaced { time, slot: SlotId(slot) }
     }
 
-    /// One more slot, which is empty.
+    /// One more slot, which is free.
     #[cold]
     #[inline(never)]
-    fn grow(&mut self) -> u32 {
-        let slot = u32::try_from(self.slots.len()).expect("at most 2^32 events are pending at once");
-        self.slots.push(Slot { id: EventId::ROOT, by: EventId::ROOT, turn: 0, event: None });
-        slot
+    fn grow(&mut self) {
+        let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 events are pending at once");
+        assert!(slot < NO_SLOT, "fewer than 2^32 events are pending at once");
+        self.slots.push(Slot { id: EventId::ROOT, by: EventId::ROOT, turn: self.free, event: None });
+        self.free = slot;
     }
 
     #[inline(always)]
     fn insert_key(&mut self, key: u128) {
-        self.heap.push(key);
-        self.sift_up(self.heap.len() - 1, key);
+        if self.hole {
+            self.hole = false;
+            return self.sift_down(0, key);
+        }
+        if self.keys == self.heap.len() {
+            self.pad();
+        }
+        self.keys += 1;
+        self.sift_up(self.keys - 1, key);
+    }
+
+    /// Makes room for the children of one more key; at first, for the first key.
+    #[cold]
+    #[inline(never)]
+    fn pad(&mut self) {
+        let more = if self.heap.is_empty() { 1 } else { ARITY };
+        self.heap.resize(self.heap.len() + more, NO_KEY);
     }
 
     /// Cancels a pending event. Its key stays in the heap until it surfaces or too many are dead.
@@ -153,7 +183,7 @@ impl<T> Queue<T> {
         let event = self.slots[slot as usize].event.take();
         assert!(event.is_some(), "a cancelled event was still pending");
         self.cancelled += 1;
-        if self.cancelled * 2 > self.heap.len() && self.heap.len() > SWEEP_MIN {
+        if self.cancelled * 2 > self.keys && self.keys > SWEEP_MIN {
             self.sweep();
         }
     }
@@ -162,15 +192,18 @@ impl<T> Queue<T> {
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<Surfaced> {
         loop {
-            let key = self.pop_key();
-            if key == NO_KEY {
+            if self.hole {
+                self.close_hole();
+            }
+            if self.keys == 0 {
                 return None;
             }
-            let index = slot_of(key);
-            if self.slots[index].event.is_some() {
-                return Some(Surfaced { time: (key >> 64) as u64, slot: SlotId(index as u32) });
+            let key = self.pop_key();
+            let slot = SlotId(key as u32);
+            if self.slots[slot.0 as usize].event.is_some() {
+                return Some(Surfaced { time: (key >> 64) as u64, slot });
             }
-            self.free.push(index as u32);
+            self.free_slot(slot);
             self.cancelled -= 1;
         }
     }
@@ -185,7 +218,13 @@ impl<T> Queue<T> {
     #[inline(always)]
     pub(crate) fn free(&mut self, surfaced: Surfaced) {
         debug_assert!(self.place(surfaced).event.is_none(), "a free slot is empty");
-        self.free.push(surfaced.slot.0);
+        self.free_slot(surfaced.slot);
+    }
+
+    #[inline(always)]
+    fn free_slot(&mut self, SlotId(slot): SlotId) {
+        self.slots[slot as usize].turn = self.free;
+        self.free = slot;
     }
 
     /// Takes an event that has surfaced out of its place.
@@ -197,54 +236,57 @@ impl<T> Queue<T> {
         taken
     }
 
+    /// Takes the least key out, and leaves a hole where it was.
     #[inline(always)]
     fn pop_key(&mut self) -> u128 {
-        if !self.tied.is_empty() {
+        let key = self.heap[0];
+        if self.keys > 1 && self.has_tied_child(key) {
             return self.pop_tied();
         }
-        let Some(&key) = self.heap.first() else { return NO_KEY };
-        self.remove_at(0);
-        if self.heap.first().is_some_and(|next| is_tied(*next, key)) {
-            self.tied.push(key);
-            return self.pop_tied();
+        self.hole = true;
+        key
+    }
+
+    /// Whether the next key, which is a child of the first, may have the time and tie of the first. Most often their times
+    /// alone tell that it has not.
+    #[inline(always)]
+    fn has_tied_child(&self, first: u128) -> bool {
+        let Some([_, a, b, c, d]) = self.heap.first_chunk::<5>() else { return false };
+        let is_at_once = |key: &u128| key >> 64 == first >> 64;
+        (is_at_once(a) | is_at_once(b) | is_at_once(c) | is_at_once(d))
+            && [a, b, c, d].into_iter().any(|key| is_tied(*key, first))
+    }
+
+    #[inline(never)]
+    fn close_hole(&mut self) {
+        if self.hole {
+            self.hole = false;
+            self.remove_at(0);
+        }
+    }
+
+    /// Takes out the key with the least id among those that have the time and tie of the first.
+    #[cold]
+    #[inline(never)]
+    fn pop_tied(&mut self) -> u128 {
+        let first = self.heap[0];
+        let mut tied = Vec::new();
+        while self.keys > 0 && is_tied(self.heap[0], first) {
+            tied.push(self.heap[0]);
+            self.remove_at(0);
+        }
+        let least = (0..tied.len()).min_by_key(|at| (self.slots[slot_of(tied[*at])].id, tied[*at]));
+        let key = tied.swap_remove(least.expect("the first key is tied with itself"));
+        for key in tied {
+            self.insert_key(key);
         }
         key
     }
 
-    /// The next key, if it has the time and tie of those that came out with it, or if there are such.
-    #[cold]
-    #[inline(never)]
-    fn pop_tied(&mut self) -> u128 {
-        let first =
-            self.tied.last().copied().into_iter().chain(self.heap.first().copied()).min().unwrap_or(NO_KEY);
-        if self.tied.last().is_some_and(|tied| !is_tied(*tied, first)) {
-            // Something that was scheduled since then comes before them.
-            self.untie();
-        }
-        let known = self.tied.len();
-        while let Some(next) = self.heap.first().copied().filter(|next| is_tied(*next, first)) {
-            self.remove_at(0);
-            self.tied.push(next);
-        }
-        if self.tied.len() > known {
-            let slots = &self.slots;
-            self.tied.sort_unstable_by_key(|key| Reverse((slots[slot_of(*key)].id, *key)));
-        }
-        self.tied.pop().unwrap_or(NO_KEY)
-    }
-
-    /// Puts the tied keys back into the heap.
-    fn untie(&mut self) {
-        while let Some(key) = self.tied.pop() {
-            self.insert_key(key);
-        }
-    }
-
     /// Takes the pending event with this id, the earliest if there are several.
     pub(crate) fn take(&mut self, id: EventId) -> Option<Taken<T>> {
-        self.untie();
-        let (index, key) = self
-            .heap
+        self.close_hole();
+        let (index, key) = self.heap[..self.keys]
             .iter()
             .copied()
             .enumerate()
@@ -254,12 +296,12 @@ impl<T> Queue<T> {
             })
             .min_by_key(|(_, key)| *key)?;
         self.remove_at(index);
-        Some(self.release(Surfaced { time: (key >> 64) as u64, slot: SlotId(slot_of(key) as u32) }))
+        Some(self.release(Surfaced { time: (key >> 64) as u64, slot: SlotId(key as u32) }))
     }
 
     /// Every pending event, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Nanos, EventId, &T)> {
-        self.heap.iter().chain(&self.tied).filter_map(|key| {
+        self.heap[..self.keys].iter().skip(usize::from(self.hole)).filter_map(|key| {
             let slot = &self.slots[slot_of(*key)];
             slot.event.as_ref().map(|event| ((key >> 64) as u64, slot.id, event))
         })
@@ -283,6 +325,9 @@ impl<T> Queue<T> {
         let heap = self.heap.as_mut_slice();
         loop {
             let first = index * ARITY + 1;
+            if first >= self.keys {
+                break;
+            }
             let Some((least, at)) = least_child(heap, first) else { break };
             if least >= key {
                 break;
@@ -295,8 +340,9 @@ impl<T> Queue<T> {
 
     #[inline(always)]
     fn remove_at(&mut self, index: usize) {
-        let last = self.heap.pop().expect("the heap has the key that is removed");
-        if index == self.heap.len() {
+        self.keys -= 1;
+        let last = std::mem::replace(&mut self.heap[self.keys], NO_KEY);
+        if index == self.keys {
             return;
         }
         if index > 0 && last < self.heap[(index - 1) / ARITY] {
@@ -308,35 +354,36 @@ impl<T> Queue<T> {
 
     #[cold]
     fn sweep(&mut self) {
+        self.close_hole();
         let mut heap = std::mem::take(&mut self.heap);
-        heap.append(&mut self.tied);
+        heap.truncate(self.keys);
         heap.retain(|key| {
+            let slot = SlotId(*key as u32);
             let live = self.slots[slot_of(*key)].event.is_some();
             if !live {
-                self.free.push(slot_of(*key) as u32);
+                self.free_slot(slot);
             }
             live
         });
+        self.keys = heap.len();
+        heap.resize(self.keys.saturating_sub(1).next_multiple_of(ARITY) + 1, NO_KEY);
         self.heap = heap;
         self.cancelled = 0;
-        for index in (0..self.heap.len().div_ceil(ARITY)).rev() {
+        for index in (0..self.keys.div_ceil(ARITY)).rev() {
             self.sift_down(index, self.heap[index]);
         }
     }
 }
 
-/// The least of the up to four keys from `first` on, and where it is. With four there is no branch to mispredict:
-/// which of them is the least is a matter of chance.
+/// The least of the four keys from `first` on, and where it is. There is no branch to mispredict: which of them is the
+/// least is a matter of chance.
 #[inline(always)]
 fn least_child(heap: &[u128], first: usize) -> Option<(u128, usize)> {
-    let children = heap.get(first..)?;
-    if let Some([a, b, c, d]) = children.first_chunk::<ARITY>() {
-        let (ab, at_ab) = if b < a { (b, 1) } else { (a, 0) };
-        let (cd, at_cd) = if d < c { (d, 3) } else { (c, 2) };
-        let (least, at) = if cd < ab { (cd, at_cd) } else { (ab, at_ab) };
-        return Some((*least, first + at));
-    }
-    (first..).zip(children).map(|(at, key)| (*key, at)).min()
+    let [a, b, c, d] = heap.get(first..)?.first_chunk::<ARITY>()?;
+    let (ab, at_ab) = if b < a { (b, 1) } else { (a, 0) };
+    let (cd, at_cd) = if d < c { (d, 3) } else { (c, 2) };
+    let (least, at) = if cd < ab { (cd, at_cd) } else { (ab, at_ab) };
+    Some((*least, first + at))
 }
 
 #[cfg(test)]

@@ -274,23 +274,30 @@ fn overrides_that_met_nothing_are_listed_and_those_that_did_are_not() {
 }
 
 #[test]
-#[should_panic(expected = "n0 sent to n7, and the world has 2 nodes")]
-fn sending_to_a_node_that_does_not_exist_panics_with_a_sentence() {
+fn sending_to_a_node_that_does_not_exist_is_a_panic_of_the_sender() {
     let script = |ctx: &mut Ctx, _: &mut u64, _| {
         if ctx.node() == NodeId(0) {
             ctx.send(NodeId(7), Word("lost", 0));
         }
     };
-    scripted(one_millisecond_apart(2), 1, script).run(&mut ());
+    assert_panics_at_boot(script, "n0 sent to n7, and the world has 2 nodes");
 }
 
 #[test]
-#[should_panic(expected = "n0 connects to n7, which does not exist")]
-fn connecting_to_a_node_that_does_not_exist_panics_with_a_sentence() {
+fn connecting_to_a_node_that_does_not_exist_is_a_panic_of_the_caller() {
     let script = |ctx: &mut Ctx, _: &mut u64, happening| {
         if ctx.node() == NodeId(0) && matches!(happening, Happening::Start) {
             ctx.connect(NodeId(7));
         }
     };
-    scripted(one_millisecond_apart(2), 1, script).run(&mut ());
+    assert_panics_at_boot(script, "n0 connects to n7, which does not exist");
+}
+
+fn assert_panics_at_boot(script: fn(&mut Ctx, &mut u64, Happening), words: &str) {
+    let mut world = scripted(one_millisecond_apart(2), 1, script);
+    assert_eq!(world.run(&mut ()), Ending::Violated);
+    let violation = world.violation().unwrap();
+    assert_eq!(violation.property, "panic");
+    assert!(violation.detail.contains(words), "{}", violation.detail);
+    assert_eq!(violation.evidence, [EventId::boot(NodeId(0), 0)]);
 }

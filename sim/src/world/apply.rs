@@ -21,20 +21,19 @@ impl<P: Process> World<P> {
     pub(super) fn apply<O: Observer<P::Message>>(&mut self, node: NodeId, index: usize, observer: &mut O) {
         let recorded = self.context.effects.at(index);
         let Recorded { id, by, code, .. } = *recorded;
-        let stamp = Stamp { time: self.now, node, id, by };
         // What is in every handler is not moved out as a whole: that alone would take longer than to apply it.
         match &mut recorded.effect {
             Some(Effect::Send { to, message }) => {
                 let (to, message) = (*to, message.take());
                 recorded.effect = None;
                 if let Some(message) = message {
-                    self.send(stamp, to, message, observer);
+                    self.send(Stamp { time: self.now, node, id, by }, to, message, observer);
                 }
             }
             Some(Effect::SetTimer { label, delay }) => {
                 let (label, delay) = (*label, *delay);
                 recorded.effect = None;
-                self.set_timer(stamp, label, code, delay, observer);
+                self.set_timer(Stamp { time: self.now, node, id, by }, label, code, delay, observer);
             }
             Some(Effect::CancelTimer { .. }) => {
                 recorded.effect = None;
@@ -42,7 +41,7 @@ impl<P: Process> World<P> {
                     self.queue.cancel(slot);
                 }
             }
-            _ => self.apply_rare(stamp, index, observer),
+            _ => self.apply_rare(Stamp { time: self.now, node, id, by }, index, observer),
         }
     }
 
@@ -107,7 +106,7 @@ impl<P: Process> World<P> {
         observer: &mut O,
     ) {
         let node = stamp.node;
-        let delay = self.nodes[node.index()].clock.wait(delay);
+        let delay = self.nodes[node.index()].own.clock().wait(delay);
         let time = self.now.saturating_add(delay);
         let slot = self.schedule(time, stamp.id, stamp.by, || Pending::Timer { node, label, code });
         if let Some(replaced) = self.nodes[node.index()].insert_timer(code, slot) {
@@ -131,16 +130,13 @@ impl<P: Process> World<P> {
             self.nodes.len()
         );
         self.absorb(id, &message);
-        let link = self.network.link(from, to);
         let dice = self.dice.of(id);
-        let is_special = link.bandwidth > 0
-            || !self.targeted.is_empty()
-            || !self.overrides.is_empty()
-            || !self.cuts.is_empty();
-        if link.is_reliable() && !is_special {
-            let delay = Fate::delay(link, dice);
+        if self.network_is_reliable {
+            let delay = Fate::delay(&self.network.default, dice);
             return self.put_under_way(stamp, to, message, false, &[delay], observer);
         }
+        let link = self.network.link(from, to);
+        let is_special = link.bandwidth > 0 || self.network_is_disturbed;
         let fate = if self.is_calm() { Fate::throw_calm(link, dice) } else { Fate::throw(link, dice) };
         if fate.is_late() {
             self.counts.late += 1;

@@ -11,7 +11,7 @@ mod strike;
 
 use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::context::{Context, Own};
@@ -165,7 +165,6 @@ pub(crate) enum Healing {
 
 impl<M: Message> Pending<M> {
     /// The node whose handler this event would run, if it is one.
-    #[inline(always)]
     const fn handled_by(&self) -> Option<NodeId> {
         match self {
             Self::Deliver { to, .. } => Some(*to),
@@ -206,6 +205,12 @@ pub struct World<P: Process> {
     queue: Queue<Pending<P::Message>>,
     /// The network as this run has it: without the kinds of fault that the swarm turned off.
     network: Network,
+    /// Whether dice of the delay alone decide what becomes of a message, on every link.
+    network_is_reliable: bool,
+    /// Whether the plan, an override or a partition has its say too.
+    network_is_disturbed: bool,
+    /// Whether a node was ever paused or slow in this run.
+    nodes_are_disturbed: bool,
     /// When the faults end: the plan's `until`.
     calm_from: Nanos,
     limits: Limits,
@@ -225,9 +230,8 @@ pub struct World<P: Process> {
     counts: FaultCounts,
     violation: Option<Violation>,
     steps: u64,
-    steps_at_once: u64,
-    /// The event whose handler is running: what a panic is blamed on.
-    handling: Option<EventId>,
+    /// How many steps there were before the first event at the time that it is now.
+    instant_began: u64,
 }
 
 impl<P: Process + Clone> Clone for World<P> {
@@ -242,6 +246,9 @@ impl<P: Process + Clone> Clone for World<P> {
             nodes: self.nodes.clone(),
             queue: self.queue.clone(),
             network: self.network.clone(),
+            network_is_reliable: self.network_is_reliable,
+            network_is_disturbed: self.network_is_disturbed,
+            nodes_are_disturbed: self.nodes_are_disturbed,
             calm_from: self.calm_from,
             limits: self.limits,
             crashes_in_handlers: self.crashes_in_handlers,
@@ -255,8 +262,7 @@ impl<P: Process + Clone> Clone for World<P> {
             counts: self.counts,
             violation: self.violation.clone(),
             steps: self.steps,
-            steps_at_once: self.steps_at_once,
-            handling: self.handling,
+            instant_began: self.instant_began,
         }
     }
 }
@@ -289,6 +295,9 @@ impl<P: Process> World<P> {
             nodes: Vec::new(),
             queue: Queue::new(),
             network: Network::default(),
+            network_is_reliable: false,
+            network_is_disturbed: false,
+            nodes_are_disturbed: false,
             calm_from: config.faults.until,
             limits: config.limits,
             crashes_in_handlers: false,
@@ -302,8 +311,7 @@ impl<P: Process> World<P> {
             counts: FaultCounts::default(),
             violation: None,
             steps: 0,
-            steps_at_once: 0,
-            handling: None,
+            instant_began: 0,
             config,
         };
         world.reset(seed, Overrides::default());
@@ -322,7 +330,7 @@ impl<P: Process> World<P> {
         self.changed.clear();
         self.cuts.clear();
         self.busy.clear();
-        self.context.effects.truncate(0);
+        self.context.truncate(0);
         self.context.own = Own::default();
         self.context.node = NodeId(0);
         self.context.dice = self.dice;
@@ -330,8 +338,8 @@ impl<P: Process> World<P> {
         self.counts = FaultCounts::default();
         self.violation = None;
         self.steps = 0;
-        self.steps_at_once = 0;
-        self.handling = None;
+        self.instant_began = 0;
+        self.nodes_are_disturbed = false;
         self.begin_faults();
         self.begin_nodes();
     }
@@ -354,28 +362,22 @@ impl<P: Process> World<P> {
     /// # Errors
     /// How the run ended.
     pub fn step<O: Observer<P::Message>>(&mut self, observer: &mut O) -> Result<(), Ending> {
-        self.step_inlined(observer)
+        if self.violation.is_some() { Err(Ending::Violated) } else { self.step_unviolated(observer) }
     }
 
     #[inline(always)]
-    fn step_inlined<O: Observer<P::Message>>(&mut self, observer: &mut O) -> Result<(), Ending> {
-        if self.violation.is_some() {
-            return Err(Ending::Violated);
-        }
-        let Some(surfaced) = self.queue.pop() else {
-            self.find_deadlock(observer);
-            return Err(if self.violation.is_some() { Ending::Violated } else { Ending::Quiet });
-        };
-        if surfaced.time > self.now {
-            self.steps_at_once = 0;
-        }
+    fn step_unviolated<O: Observer<P::Message>>(&mut self, observer: &mut O) -> Result<(), Ending> {
+        let Some(surfaced) = self.queue.pop() else { return Err(self.end_quietly(observer)) };
         let limits = &self.limits;
-        if surfaced.time > limits.time
-            || self.steps >= limits.steps
-            || self.steps_at_once >= limits.steps_at_once
-        {
+        let began = if surfaced.time > self.now { self.steps } else { self.instant_began };
+        let is_beyond = (surfaced.time > limits.time)
+            | (self.steps >= limits.steps)
+            | (self.steps - began >= limits.steps_at_once);
+        if is_beyond {
             return Err(self.meet_limit(surfaced, observer));
         }
+        self.instant_began = began;
+        self.now = self.now.max(surfaced.time);
         self.fire_surfaced(surfaced, observer);
         if self.violation.is_some() { Err(Ending::Violated) } else { Ok(()) }
     }
@@ -392,20 +394,31 @@ impl<P: Process> World<P> {
         mut invariant: impl FnMut(&Self) -> Option<Violation>,
     ) -> Ending {
         // The world is not used after a panic but to be read and reset, and both are sound at any point.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                if let Err(ending) = self.step_inlined(observer) {
-                    return ending;
-                }
-                if let Some(violation) = invariant(self) {
-                    self.violate(violation, observer);
-                    return Ending::Violated;
-                }
-            }
-        }));
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.run_unguarded(observer, &mut invariant)));
         match outcome {
             Ok(ending) => ending,
             Err(payload) => self.blame_panic(payload, observer),
+        }
+    }
+
+    /// A function of its own, so that the compiler knows that nothing else holds the world while it runs.
+    #[inline(never)]
+    fn run_unguarded<O: Observer<P::Message>>(
+        &mut self,
+        observer: &mut O,
+        invariant: &mut impl FnMut(&Self) -> Option<Violation>,
+    ) -> Ending {
+        if self.violation.is_some() {
+            return Ending::Violated;
+        }
+        loop {
+            if let Err(ending) = self.step_unviolated(observer) {
+                return ending;
+            }
+            if let Some(violation) = invariant(self) {
+                self.violate(violation, observer);
+                return Ending::Violated;
+            }
         }
     }
 
@@ -422,20 +435,26 @@ impl<P: Process> World<P> {
     /// The one transition: lets an event happen now. Time moves on to when it was due, never back.
     pub fn fire<O: Observer<P::Message>>(&mut self, Event(event): Event<P::Message>, observer: &mut O) {
         let surfaced = self.queue.put_aside(event);
+        if surfaced.time > self.now {
+            self.now = surfaced.time;
+            self.instant_began = self.steps;
+        }
         self.fire_surfaced(surfaced, observer);
     }
 
     #[inline(always)]
     fn fire_surfaced<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
-        self.now = self.now.max(surfaced.time);
         self.steps += 1;
-        self.steps_at_once += 1;
-        match self.queue.place(surfaced).event.as_ref().and_then(Pending::handled_by) {
-            Some(node) if self.nodes[node.index()].disturbed => {
-                self.fire_disturbed(surfaced, node, observer);
-            }
-            _ => self.fire_undisturbed(surfaced, observer),
+        let place = self.queue.place(surfaced);
+        let node = match place.event {
+            Some(Pending::Deliver { to, .. }) => to,
+            Some(Pending::Timer { node, .. }) => node,
+            _ => return self.fire_rare(surfaced, observer),
+        };
+        if self.nodes_are_disturbed && self.nodes[node.index()].disturbed {
+            return self.fire_disturbed(surfaced, node, observer);
         }
+        self.fire_undisturbed(surfaced, observer);
     }
 
     #[cold]
@@ -451,6 +470,7 @@ impl<P: Process> World<P> {
         }
     }
 
+    /// Fires a delivery or a timer.
     #[inline(always)]
     fn fire_undisturbed<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
         let place = self.queue.place(surfaced);
@@ -473,14 +493,21 @@ impl<P: Process> World<P> {
                 self.fire_timer(stamp, label, code, observer);
                 stamp
             }
-            _ => return self.fire_rare(surfaced, observer),
+            _ => unreachable!("these are rare"),
         };
         self.settle(stamp, observer);
     }
 
     #[inline(never)]
     fn fire_rare<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
+        let node = self.queue.place(surfaced).event.as_ref().and_then(Pending::handled_by);
+        let disturbed = node.filter(|node| self.nodes[node.index()].disturbed);
+        let deferred = disturbed.map_or(Some(surfaced), |node| self.defer_disturbed(surfaced, node));
+        let Some(surfaced) = deferred else { return };
         let Taken { id, by, event, .. } = self.queue.release(surfaced);
+        self.digest.absorb(id.0 ^ self.now);
+        // What a panic would be blamed on.
+        self.context.event = id;
         match event {
             Pending::Deliver { .. } | Pending::Timer { .. } => unreachable!("these are not rare"),
             Pending::Boot { node } => self.boot_node(Stamp { time: self.now, node, id, by }, observer),
@@ -620,14 +647,21 @@ impl<P: Process> World<P> {
         let detail = if self.steps >= limits.steps {
             format!("{} events and no end in sight", self.steps)
         } else {
-            format!("{} events at one instant and no end in sight", self.steps_at_once)
+            format!("{} events at one instant and no end in sight", self.steps - self.instant_began)
         };
         let violation =
             Violation { property: "livelock".to_owned(), detail, evidence: vec![next], time: self.now };
         self.violate(violation, observer);
     }
 
+    /// Ends a run in which nothing is pending.
     #[cold]
+    #[inline(never)]
+    fn end_quietly<O: Observer<P::Message>>(&mut self, observer: &mut O) -> Ending {
+        self.find_deadlock(observer);
+        if self.violation.is_some() { Ending::Violated } else { Ending::Quiet }
+    }
+
     fn find_deadlock<O: Observer<P::Message>>(&mut self, observer: &mut O) {
         let stuck: Vec<(NodeId, String)> = (0..self.config.nodes)
             .map(NodeId)
@@ -647,7 +681,6 @@ impl<P: Process> World<P> {
         payload: Box<dyn Any + Send>,
         observer: &mut O,
     ) -> Ending {
-        let Some(event) = self.handling.take() else { resume_unwind(payload) };
         // If it was a handler that panicked, it still had the disk, and the judges may want to read it.
         if self.context.own.disk().is_some() {
             self.nodes[self.context.node.index()].own = std::mem::take(&mut self.context.own);
@@ -660,7 +693,7 @@ impl<P: Process> World<P> {
         let violation = Violation {
             property: "panic".to_owned(),
             detail: format!("{} panicked: {words}", self.context.node),
-            evidence: vec![event],
+            evidence: vec![self.context.event],
             time: self.now,
         };
         self.violate(violation, observer);

@@ -33,7 +33,6 @@ pub(super) struct Node<P: Process> {
     pub(super) put_off: u32,
     pub(super) paused_until: Nanos,
     pub(super) lag: Nanos,
-    pub(super) clock: Clock,
     /// Pending timers by the code of their label, sorted.
     timers: Vec<(u64, SlotId)>,
     #[allow(
@@ -46,6 +45,8 @@ pub(super) struct Node<P: Process> {
 
 impl<P: Process> Node<P> {
     pub(super) fn new(clock: Clock) -> Self {
+        let mut own = Own::default();
+        own.set_clock(clock);
         Self {
             process: None,
             incarnation: 0,
@@ -56,10 +57,9 @@ impl<P: Process> Node<P> {
             put_off: 0,
             paused_until: 0,
             lag: 0,
-            clock,
             timers: Vec::new(),
             endpoints: None,
-            own: Own::default(),
+            own,
         }
     }
 
@@ -125,36 +125,40 @@ impl<P: Process> World<P> {
         ctx.by = stamp.id;
         ctx.base = stamp.id;
         ctx.now = stamp.time;
-        ctx.clock = node.clock;
         ctx.draws = 0;
-        if !ctx.likes.is_empty() {
-            ctx.likes.clear();
-        }
-        std::mem::swap(&mut ctx.own, &mut node.own);
-        self.handling = Some(stamp.id);
+        node.own.lend(&mut ctx.own);
         handler(process, ctx);
-        self.handling = None;
-        std::mem::swap(&mut ctx.own, &mut node.own);
+        ctx.own.lend(&mut node.own);
     }
 
     /// Applies what a handler asked for, or a prefix of it, if the node crashes in the middle.
     #[inline(always)]
     pub(super) fn settle<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
-        let crash_after = self.crash_after(stamp, self.context.effects.len());
-        if let Some(count) = crash_after {
-            self.context.effects.truncate(count as usize);
+        if self.crashes_in_handlers {
+            return self.settle_or_crash(stamp, observer);
         }
+        self.apply_all(stamp, observer);
+    }
+
+    #[inline(always)]
+    fn apply_all<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
         for index in 0..self.context.effects.len() {
             self.apply(stamp.node, index, observer);
         }
-        self.context.effects.end();
-        if let Some(count) = crash_after {
-            self.crash_in_handler(stamp, count, observer);
-        }
+        self.context.end();
+    }
+
+    #[inline(never)]
+    fn settle_or_crash<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
+        let Some(count) = self.crash_after(stamp, self.context.effects.len()) else {
+            return self.apply_all(stamp, observer);
+        };
+        self.context.truncate(count as usize);
+        self.apply_all(stamp, observer);
+        self.crash_in_handler(stamp, count, observer);
     }
 
     #[cold]
-    #[inline(never)]
     fn crash_in_handler<O: Observer<P::Message>>(&mut self, stamp: Stamp, count: u32, observer: &mut O) {
         self.counts.crashes_in_handler += 1;
         let id = stamp.id.child(Kind::Crash as u64, 0);
@@ -174,9 +178,7 @@ impl<P: Process> World<P> {
         }
         observer.observe(stamp, &Record::Boot { incarnation });
         self.context.node = stamp.node;
-        self.handling = Some(stamp.id);
         let process = (self.boot)(stamp.node);
-        self.handling = None;
         self.nodes[stamp.node.index()].process = Some(process);
         self.handle(stamp, observer, P::on_start);
     }
@@ -298,11 +300,7 @@ impl<P: Process> World<P> {
     }
 
     /// After how many of its effects the node crashes while it handles this event.
-    #[inline(always)]
     fn crash_after(&mut self, stamp: Stamp, effects: usize) -> Option<u32> {
-        if !self.crashes_in_handlers {
-            return None;
-        }
         if let Some(fixed) = self.overrides.crash(stamp.id) {
             return fixed.map(|after| after.min(effects as u32));
         }
@@ -339,7 +337,6 @@ impl<P: Process> World<P> {
             return Some(self.queue.put_aside(event));
         };
         self.steps -= 1;
-        self.steps_at_once -= 1;
         let code = match &event.event {
             Pending::Timer { code, .. } => Some(*code),
             _ => None,

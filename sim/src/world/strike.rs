@@ -72,6 +72,7 @@ impl<P: Process> World<P> {
         if config.faults.list.iter().any(|fault| matches!(fault, Fault::Message { .. })) {
             self.targeted.resize(config.faults.list.len(), 0);
         }
+        self.look_at_network();
         for (index, fault) in (0..).zip(&config.faults.list) {
             self.schedule_listed(index, 0, fault);
         }
@@ -104,6 +105,16 @@ impl<P: Process> World<P> {
                 }
             }
         });
+    }
+
+    /// Finds out how much there is to ask about each message from now on.
+    fn look_at_network(&mut self) {
+        self.network_is_disturbed =
+            !self.targeted.is_empty() || !self.overrides.is_empty() || !self.cuts.is_empty();
+        self.network_is_reliable = !self.network_is_disturbed
+            && self.network.links.is_empty()
+            && self.network.default.is_reliable()
+            && self.network.default.bandwidth == 0;
     }
 
     pub(super) fn clock_of(&mut self, node: NodeId) -> Clock {
@@ -210,6 +221,7 @@ impl<P: Process> World<P> {
                 self.changed.push((id, (*from, *to), *link));
                 self.network.links.insert((*from, *to), *link);
                 self.tame_network();
+                self.look_at_network();
                 self.touch(id, &[*from, *to], fault.label(), observer);
                 self.schedule_heal(id, *span, Healing::Link(*from, *to, id));
             }
@@ -310,6 +322,7 @@ impl<P: Process> World<P> {
         }
         struck.paused_until = struck.paused_until.max(until);
         struck.disturbed = true;
+        self.nodes_are_disturbed = true;
         self.counts.pauses += 1;
         self.touch(id, &[node], Label::new("pause"), observer);
     }
@@ -325,6 +338,7 @@ impl<P: Process> World<P> {
         let struck = &mut self.nodes[node.index()];
         struck.lag = lag;
         struck.disturbed = true;
+        self.nodes_are_disturbed = true;
         self.begin_spell(node, SLOW, span);
         self.counts.slow_spells += 1;
         self.touch(id, &[node], Label::new("slow"), observer);
@@ -335,6 +349,7 @@ impl<P: Process> World<P> {
         let fault = cut.fault;
         let nodes: Vec<NodeId> = cut.left.iter().chain(cut.right.iter()).collect();
         self.cuts.push(cut);
+        self.look_at_network();
         self.counts.partitions += 1;
         self.touch(fault, &nodes, Label::new("partition"), observer);
         self.probe_connections(fault, &nodes);
@@ -406,6 +421,7 @@ impl<P: Process> World<P> {
                 vec![node]
             }
         };
+        self.look_at_network();
         self.touch(id, &healed, Label::new("heal"), observer);
     }
 
