@@ -13,6 +13,7 @@ use crate::effect::{Effect, Effects, OpId, Status};
 use crate::id::{EventId, Kind, Label, NodeId};
 use crate::message::Message;
 use crate::observe::TaskAction;
+use crate::schedule::Schedule;
 use crate::stream::ConnectionId;
 use crate::time::Nanos;
 
@@ -33,6 +34,9 @@ pub struct Context<M: Message> {
     pub(crate) base: EventId,
     pub(crate) now: Nanos,
     pub(crate) dice: Dice,
+    pub(crate) schedule: Schedule,
+    /// Whether somebody wants to know what handlers touch.
+    pub(crate) watched: bool,
     pub(crate) draws: u32,
     pub(crate) effects: Effects<M>,
     /// Of a handler that records many effects; until then the effects themselves tell.
@@ -108,6 +112,8 @@ impl<M: Message> Context<M> {
             base: EventId::ROOT,
             now: 0,
             dice,
+            schedule: Schedule::default(),
+            watched: false,
             draws: 0,
             effects: Effects::new(),
             likes: Likes::default(),
@@ -252,6 +258,13 @@ impl<M: Message> Context<M> {
     pub fn violate(&mut self, property: &'static str, detail: impl Into<String>) {
         let detail = detail.into();
         self.record(Kind::Check, 0, Label::new(property).code(), || Effect::Violate { property, detail });
+    }
+
+    /// Reports that a property of the process itself is violated, and lets the run go on.
+    pub fn find(&mut self, property: &'static str, detail: impl Into<String>, evidence: Vec<EventId>) {
+        let detail = detail.into();
+        let code = Label::new(property).code();
+        self.record(Kind::Check, 1, code, || Effect::Find { property, detail, evidence });
     }
 
     /// Replaces a file. The change is durable once a sync asked for after it has ended well.

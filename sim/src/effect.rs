@@ -96,6 +96,15 @@ pub enum Effect<M: Message> {
         /// In words.
         detail: String,
     },
+    /// A property of the process itself is violated, and the run goes on.
+    Find {
+        /// The property.
+        property: &'static str,
+        /// In words.
+        detail: String,
+        /// The events that show it.
+        evidence: Vec<EventId>,
+    },
     /// Open a connection.
     Connect {
         /// With whom.

@@ -118,6 +118,7 @@ pub(crate) enum Kind {
     Step = 19,
     Check = 20,
     Task = 21,
+    Object = 22,
 }
 
 impl EventId {

@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::disk::SyncError;
 use crate::id::{Label, NodeId};
 use crate::message::Message;
+use crate::schedule::Touch;
 use crate::stream::{ConnectionId, StreamEvent};
 
 /// A protocol's code on one node: handlers that change the process's own state and ask the world for effects.
@@ -46,6 +47,11 @@ pub trait Process {
     /// waits for what. The world reports it as a deadlock.
     fn stuck(&self) -> Option<String> {
         None
+    }
+
+    /// Adds what its handlers have touched since this was asked last; see [`crate::World::take_touched`].
+    fn take_touched(&self, into: &mut Vec<Touch>) {
+        into.push(Touch::EVERYTHING);
     }
 }
 
@@ -100,5 +106,9 @@ impl<A: Process, B: Process<Message = A::Message>> Process for Either<A, B> {
 
     fn stuck(&self) -> Option<String> {
         either!(self, node => node.stuck())
+    }
+
+    fn take_touched(&self, into: &mut Vec<Touch>) {
+        either!(self, node => node.take_touched(into));
     }
 }

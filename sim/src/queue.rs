@@ -65,6 +65,12 @@ pub(crate) struct Surfaced {
     slot: SlotId,
 }
 
+impl Surfaced {
+    pub(crate) const fn slot(self) -> SlotId {
+        self.slot
+    }
+}
+
 const fn pack(time: Nanos, tie: u32, slot: u32) -> u128 {
     ((time as u128) << 64) | ((tie as u128) << 32) | slot as u128
 }

@@ -6,11 +6,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context as PollContext, Poll};
+use std::task::{Context as PollContext, Poll, ready};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, TaskRef, Who};
+use super::clocks::Clock;
+use super::core::{Blocking, Core, Order, TaskRef, Who};
+use super::schedule::Point;
 use super::wait::{Line, Ticket};
 
 /// The sending half of a channel; clone it for more senders.
@@ -48,6 +50,7 @@ pub struct Sending<'a, T> {
     channel: &'a Channel<T>,
     value: Option<T>,
     offer: Option<u64>,
+    point: Point,
 }
 
 /// The future of [`Receiver::recv`].
@@ -55,17 +58,21 @@ pub struct Sending<'a, T> {
 pub struct Receiving<'a, T> {
     channel: &'a Channel<T>,
     ticket: Option<Ticket>,
+    point: Point,
 }
 
 struct Channel<T> {
     core: Rc<Core>,
     name: Label,
     capacity: usize,
+    /// What was seen by whoever closed it or left it.
+    end: Order,
     state: RefCell<State<T>>,
 }
 
 struct State<T> {
-    items: VecDeque<T>,
+    /// Each with what its sender had seen.
+    items: VecDeque<(T, Clock)>,
     /// What senders offer that wait for a receiver or for room, by ticket, ascending.
     offers: VecDeque<Offer<T>>,
     next_offer: u64,
@@ -73,11 +80,25 @@ struct State<T> {
     senders: usize,
     receivers: usize,
     closed: bool,
+    passed: Passed,
+}
+
+/// What receivers had seen when they took a value: a send into a full buffer comes after the receive that made room for
+/// it, and on an unbuffered channel after the receive of its value (the Go memory model). Kept with the clocks only.
+#[derive(Default)]
+struct Passed {
+    /// How many values were put into the buffer.
+    buffered: u64,
+    /// Of the receives whose room no send has taken yet, in order.
+    rooms: VecDeque<Clock>,
+    /// Of the receives of what was offered, until their senders come back.
+    taken: Vec<(u64, Clock)>,
 }
 
 struct Offer<T> {
     ticket: u64,
     value: T,
+    seen: Clock,
     who: Who,
 }
 
@@ -90,8 +111,10 @@ pub(super) fn channel<T: 'static>(core: &Rc<Core>, name: Label, capacity: usize)
         senders: 1,
         receivers: 1,
         closed: false,
+        passed: Passed::default(),
     };
-    let channel = Rc::new(Channel { core: Rc::clone(core), name, capacity, state: RefCell::new(state) });
+    let (core_of_channel, end) = (Rc::clone(core), core.order(name));
+    let channel = Rc::new(Channel { core: core_of_channel, name, capacity, end, state: RefCell::new(state) });
     let weak = Rc::downgrade(&channel);
     core.register(weak);
     (Sender(Rc::clone(&channel)), Receiver(channel))
@@ -107,7 +130,7 @@ impl<T> Sender<T> {
     /// first is a panic and the second waits for ever.)
     #[inline]
     pub fn send(&self, value: T) -> Sending<'_, T> {
-        Sending { channel: &self.0, value: Some(value), offer: None }
+        Sending { channel: &self.0, value: Some(value), offer: None, point: Point::new() }
     }
 
     /// Closes the channel for all senders. Receivers still get what is buffered, then `None`; sends that wait
@@ -118,6 +141,7 @@ impl<T> Sender<T> {
 
     /// Whether the channel is closed.
     pub fn is_closed(&self) -> bool {
+        self.0.core.touch_order(&self.0.end);
         self.0.state.borrow().closed
     }
 }
@@ -126,7 +150,7 @@ impl<T> Receiver<T> {
     /// Receives the next value, or `None` once the channel is closed and empty.
     #[inline]
     pub fn recv(&self) -> Receiving<'_, T> {
-        Receiving { channel: &self.0, ticket: None }
+        Receiving { channel: &self.0, ticket: None, point: Point::new() }
     }
 
     /// Receives a value if there is one that no waiting receiver is meant to get: Go's `select` with a
@@ -137,6 +161,7 @@ impl<T> Receiver<T> {
 
     /// How many values are buffered.
     pub fn len(&self) -> usize {
+        self.0.core.touch_order(&self.0.end);
         self.0.state.borrow().items.len()
     }
 
@@ -150,20 +175,29 @@ impl<T> Channel<T> {
     /// Takes the next value if it is the ticket holder's turn.
     #[inline]
     fn take(&self, ticket: &mut Option<Ticket>) -> Option<T> {
+        self.core.touch_order(&self.end);
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         if !state.receivers_waiting.may_take(*ticket, 1, state.available()) {
             return None;
         }
-        let value = match state.items.pop_front() {
-            Some(value) => {
-                if let Some(offer) = state.take_offer(&self.core) {
-                    state.items.push_back(offer);
-                }
-                value
+        let (value, seen, offer) = match state.items.pop_front() {
+            Some((value, seen)) => {
+                let offer = state.take_offer(&self.core).map(|offer| {
+                    state.items.push_back((offer.value, offer.seen));
+                    offer.ticket
+                });
+                (value, seen, offer)
             }
-            None => state.take_offer(&self.core)?,
+            None => {
+                let Offer { ticket, value, seen, .. } = state.take_offer(&self.core)?;
+                (value, seen, Some(ticket))
+            }
         };
+        if self.core.clocks().are_on() {
+            self.core.acquire_clock(&seen);
+            state.passed.receive(&self.core, offer);
+        }
         state.receivers_waiting.leave(ticket);
         if state.closed && state.items.is_empty() {
             state.receivers_waiting.call_all(&self.core);
@@ -172,6 +206,7 @@ impl<T> Channel<T> {
     }
 
     fn close(&self) {
+        self.core.release(&self.end);
         let mut state = self.state.borrow_mut();
         state.closed = true;
         for offer in &state.offers {
@@ -191,17 +226,48 @@ impl<T> State<T> {
     }
 
     #[inline]
-    fn take_offer(&mut self, core: &Core) -> Option<T> {
+    fn take_offer(&mut self, core: &Core) -> Option<Offer<T>> {
         if self.closed {
             return None;
         }
-        let Offer { value, who, .. } = self.offers.pop_front()?;
-        core.wake(&who);
-        Some(value)
+        let offer = self.offers.pop_front()?;
+        core.wake(&offer.who);
+        Some(offer)
     }
 
     fn find_offer(&self, ticket: u64) -> Option<usize> {
         self.offers.binary_search_by_key(&ticket, |offer| offer.ticket).ok()
+    }
+}
+
+impl Passed {
+    /// A value is put into the buffer, which has room for `capacity`.
+    fn send(&mut self, core: &Core, capacity: usize) {
+        if self.buffered >= capacity as u64
+            && let Some(room) = self.rooms.pop_front()
+        {
+            core.acquire_clock(&room);
+        }
+        self.buffered += 1;
+    }
+
+    /// A value is taken, and with it one that was offered, or the room of one that was.
+    fn receive(&mut self, core: &Core, offer: Option<u64>) {
+        let mut seen = Clock::default();
+        core.release_clock(&mut seen);
+        match offer {
+            Some(ticket) => {
+                self.buffered += 1;
+                self.taken.push((ticket, seen));
+            }
+            None => self.rooms.push_back(seen),
+        }
+    }
+
+    /// What the receiver had seen that took this offer.
+    fn settle(&mut self, ticket: u64) -> Option<Clock> {
+        let index = self.taken.iter().position(|(taken, _)| *taken == ticket)?;
+        Some(self.taken.swap_remove(index).1)
     }
 }
 
@@ -212,16 +278,22 @@ impl<T> Future for Sending<'_, T> {
     type Output = Result<(), T>;
 
     fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<Result<(), T>> {
-        let Channel { core, capacity, state, .. } = self.channel;
+        let Channel { core, capacity, state, end, .. } = self.channel;
+        ready!(self.point.poll(core, poll));
+        core.touch_order(end);
         let mut state = state.borrow_mut();
         let state = &mut *state;
         let gone = state.closed || state.receivers == 0;
         if let Some(ticket) = self.offer {
             let Some(index) = state.find_offer(ticket) else {
+                if let Some(seen) = state.passed.settle(ticket) {
+                    core.acquire_clock(&seen);
+                }
                 self.offer = None;
                 return Poll::Ready(Ok(()));
             };
             if gone {
+                core.acquire(end);
                 self.offer = None;
                 let offer = state.offers.remove(index).expect("the offer was found");
                 return Poll::Ready(Err(offer.value));
@@ -231,15 +303,22 @@ impl<T> Future for Sending<'_, T> {
         }
         let value = self.value.take().expect("a send is not polled again after its end");
         if gone {
+            core.acquire(end);
             return Poll::Ready(Err(value));
         }
+        let mut seen = Clock::default();
         let has_room = state.items.len() < *capacity;
         if has_room {
-            state.items.push_back(value);
+            if core.clocks().are_on() {
+                state.passed.send(core, *capacity);
+            }
+            core.release_clock(&mut seen);
+            state.items.push_back((value, seen));
         } else {
+            core.release_clock(&mut seen);
             let ticket = state.next_offer;
             state.next_offer += 1;
-            state.offers.push_back(Offer { ticket, value, who: core.who(poll) });
+            state.offers.push_back(Offer { ticket, value, seen, who: core.who(poll) });
             self.offer = Some(ticket);
         }
         state.receivers_waiting.call(state.available(), core);
@@ -250,7 +329,9 @@ impl<T> Future for Sending<'_, T> {
 impl<T> Drop for Sending<'_, T> {
     fn drop(&mut self) {
         let Some(ticket) = self.offer else { return };
+        self.channel.core.touch_order(&self.channel.end);
         let mut state = self.channel.state.borrow_mut();
+        state.passed.settle(ticket);
         let withdrawn = state.find_offer(ticket).and_then(|index| state.offers.remove(index));
         // The value's destructor is the user's: it must find the channel free.
         drop(state);
@@ -264,12 +345,14 @@ impl<T> Future for Receiving<'_, T> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<Option<T>> {
         let channel = self.channel;
+        ready!(self.point.poll(&channel.core, poll));
         if let Some(value) = channel.take(&mut self.ticket) {
             return Poll::Ready(Some(value));
         }
         let mut state = channel.state.borrow_mut();
         if state.closed && state.items.is_empty() {
             state.receivers_waiting.leave(&mut self.ticket);
+            channel.core.acquire(&channel.end);
             return Poll::Ready(None);
         }
         state.receivers_waiting.wait(&mut self.ticket, 1, &channel.core, poll);
@@ -280,6 +363,7 @@ impl<T> Future for Receiving<'_, T> {
 impl<T> Drop for Receiving<'_, T> {
     fn drop(&mut self) {
         if self.ticket.is_some() {
+            self.channel.core.touch_order(&self.channel.end);
             let mut state = self.channel.state.borrow_mut();
             let state = &mut *state;
             state.receivers_waiting.leave(&mut self.ticket);
@@ -297,6 +381,7 @@ impl<T> Clone for Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
+        self.0.core.release(&self.0.end);
         let senders = {
             let mut state = self.0.state.borrow_mut();
             state.senders -= 1;
@@ -317,6 +402,7 @@ impl<T> Clone for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
+        self.0.core.release(&self.0.end);
         let mut state = self.0.state.borrow_mut();
         state.receivers -= 1;
         if state.receivers == 0 {

@@ -9,7 +9,7 @@ use std::task::{Context as PollContext, Poll};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, TaskRef};
+use super::core::{Blocking, Core, Order, TaskRef};
 use super::mutex::MutexGuard;
 use super::wait::{Line, Ticket};
 
@@ -42,6 +42,7 @@ pub struct Condition(Rc<Inner>);
 struct Inner {
     core: Rc<Core>,
     name: Label,
+    order: Order,
     line: RefCell<Line>,
 }
 
@@ -52,7 +53,8 @@ struct Called<'a> {
 
 impl Condition {
     pub(super) fn new(core: &Rc<Core>, name: Label) -> Self {
-        let inner = Rc::new(Inner { core: Rc::clone(core), name, line: RefCell::default() });
+        let order = core.order(name);
+        let inner = Rc::new(Inner { core: Rc::clone(core), name, order, line: RefCell::default() });
         let weak = Rc::downgrade(&inner);
         core.register(weak);
         Self(inner)
@@ -70,11 +72,13 @@ impl Condition {
 
     /// Notifies the task that has waited longest, if one waits.
     pub fn notify_one(&self) {
+        self.0.core.release(&self.0.order);
         self.0.line.borrow_mut().call_one(&self.0.core);
     }
 
     /// Notifies all tasks that wait.
     pub fn notify_all(&self) {
+        self.0.core.release(&self.0.order);
         self.0.line.borrow_mut().call_all(&self.0.core);
     }
 }
@@ -90,9 +94,11 @@ impl Future for Called<'_> {
 
     fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<()> {
         let condition = self.condition;
+        condition.core.touch_order(&condition.order);
         let mut line = condition.line.borrow_mut();
         if self.ticket.is_some_and(|ticket| line.is_called(ticket)) {
             line.leave(&mut self.ticket);
+            condition.core.acquire(&condition.order);
             return Poll::Ready(());
         }
         line.wait(&mut self.ticket, 1, &condition.core, poll);
@@ -102,6 +108,7 @@ impl Future for Called<'_> {
 
 impl Drop for Called<'_> {
     fn drop(&mut self) {
+        self.condition.core.touch_order(&self.condition.order);
         let mut line = self.condition.line.borrow_mut();
         if self.ticket.is_some_and(|ticket| line.is_called(ticket)) {
             // Cancelled after it was notified: the notification is somebody else's.

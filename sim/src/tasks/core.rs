@@ -16,12 +16,21 @@ use std::task::{Context as PollContext, Wake, Waker};
 
 use crate::context::Likes;
 use crate::id::{EventId, Kind, Label};
+use crate::schedule::Touch;
+
+use super::clocks::{Clock, Clocks};
 
 /// One task of a node, for as long as it lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct TaskRef {
     slot: u32,
     generation: u32,
+}
+
+impl TaskRef {
+    pub(super) const fn slot(self) -> u32 {
+        self.slot
+    }
 }
 
 /// A task with its name, which outlives it: who holds a lock.
@@ -43,6 +52,22 @@ pub(super) struct Who {
     pub(super) task: Option<TaskRef>,
     /// `None` if waking means to poll the task itself, which then costs no atomic operation.
     through: Option<Waker>,
+}
+
+/// Something wrong that was seen while the program ran, and that does not end the run.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) property: &'static str,
+    pub(super) detail: String,
+    pub(super) evidence: Vec<EventId>,
+}
+
+/// What is the same about everything by which tasks wait for each other: what it is called where touches are compared,
+/// and what whoever passes by it has seen.
+#[derive(Debug)]
+pub(super) struct Order {
+    key: u64,
+    clock: RefCell<Clock>,
 }
 
 /// Something a task can wait for.
@@ -150,6 +175,15 @@ pub(super) struct Core {
     blocking: RefCell<Vec<Weak<dyn Blocking>>>,
     /// How long `blocking` may grow before the dead are swept out of it.
     blocking_max: Cell<usize>,
+    /// The event being handled.
+    event: Cell<EventId>,
+    clocks: Clocks,
+    findings: RefCell<Vec<Finding>>,
+    /// Whether tasks give way wherever they touch something shared, and not only at cells.
+    preemptive: Cell<bool>,
+    /// What the event being handled touched, if it is watched.
+    touched: RefCell<Vec<Touch>>,
+    watched: Cell<bool>,
 }
 
 const NOBODY: Label = Label::new("nobody");
@@ -186,6 +220,12 @@ impl Core {
             sleepers: RefCell::default(),
             blocking: RefCell::default(),
             blocking_max: Cell::new(BLOCKING_MIN),
+            event: Cell::new(EventId::ROOT),
+            clocks: Clocks::default(),
+            findings: RefCell::default(),
+            preemptive: Cell::new(false),
+            touched: RefCell::default(),
+            watched: Cell::new(false),
         }
     }
 
@@ -242,6 +282,9 @@ impl Core {
         tasks.born += 1;
         let namesake = tasks.by_key.insert(place.0, id);
         debug_assert!(namesake.is_none(), "no two tasks of a node are born at one place");
+        if self.clocks.are_on() {
+            self.clocks.spawn(self.running.get().map(TaskRef::slot), id.slot, label);
+        }
         id
     }
 
@@ -277,7 +320,9 @@ impl Core {
             let slot =
                 tasks.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
             slot.handle.queued.store(false, Relaxed);
-            slot.task.as_mut()?.body.take()?
+            let task = slot.task.as_mut()?;
+            self.touch(task.key, true);
+            task.body.take()?
         };
         let outcome = {
             let _running = self.enter(id);
@@ -301,6 +346,9 @@ impl Core {
         let mut tasks = self.tasks.borrow_mut();
         let slot = tasks.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
         let task = slot.task.take()?;
+        if self.clocks.are_on() {
+            self.clocks.end(id.slot);
+        }
         slot.generation = slot.generation.wrapping_add(1);
         tasks.free.push(id.slot);
         tasks.by_key.remove(&task.key);
@@ -360,6 +408,128 @@ impl Core {
         let task = self.running.get();
         let label = task.and_then(|id| self.tasks.borrow().get(id).map(|task| task.label));
         Holder { task, label: label.unwrap_or(NOBODY) }
+    }
+
+    // ---- What happened before what, and what touches what.
+
+    pub(super) fn event(&self) -> EventId {
+        self.event.get()
+    }
+
+    pub(super) fn running(&self) -> Option<TaskRef> {
+        self.running.get()
+    }
+
+    pub(super) fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    pub(super) fn begin_clocks(&self) {
+        let tasks = self.tasks.borrow();
+        self.clocks.begin(tasks.living().map(|(id, task, _)| (id.slot, task.label)));
+    }
+
+    #[inline(always)]
+    pub(super) fn touch_order(&self, order: &Order) {
+        self.touch(order.key, true);
+    }
+
+    /// The running task goes on after what `order` has seen.
+    #[inline(always)]
+    pub(super) fn acquire(&self, order: &Order) {
+        self.touch(order.key, true);
+        if self.clocks.are_on() {
+            self.acquire_clock(&order.clock.borrow());
+        }
+    }
+
+    /// Whoever acquires `order` goes on after what the running task did.
+    #[inline(always)]
+    pub(super) fn release(&self, order: &Order) {
+        self.touch(order.key, true);
+        if self.clocks.are_on() {
+            self.release_clock(&mut order.clock.borrow_mut());
+        }
+    }
+
+    /// The same with a clock alone.
+    #[inline(always)]
+    pub(super) fn acquire_clock(&self, clock: &Clock) {
+        if self.clocks.are_on()
+            && let Some(task) = self.running.get()
+        {
+            self.clocks.acquire(task.slot, clock);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn release_clock(&self, clock: &mut Clock) {
+        if self.clocks.are_on()
+            && let Some(task) = self.running.get()
+        {
+            self.clocks.release(task.slot, clock);
+        }
+    }
+
+    /// A name for something that the running task makes for others to share.
+    pub(super) fn object(&self, name: Label) -> u64 {
+        if !self.watched.get() {
+            return 0;
+        }
+        self.with_running(|task| {
+            let like = EventId::like(Kind::Object, 0, name.code());
+            task.place.child(like, task.likes.ordinal(like)).0
+        })
+        .unwrap_or(0)
+    }
+
+    pub(super) fn order(&self, name: Label) -> Order {
+        Order { key: self.object(name), clock: RefCell::default() }
+    }
+
+    #[inline(always)]
+    pub(super) fn touch(&self, object: u64, writes: bool) {
+        if self.watched.get() {
+            self.note_touch(Touch { object, writes });
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_touch(&self, touch: Touch) {
+        let mut touched = self.touched.borrow_mut();
+        if !touched.contains(&touch) {
+            touched.push(touch);
+        }
+    }
+
+    /// Begins a handler in a world that schedules like this.
+    #[inline(always)]
+    pub(super) fn begin_event(&self, event: EventId, preemptive: bool, watched: bool) {
+        self.event.set(event);
+        self.preemptive.set(preemptive);
+        self.watched.set(watched);
+    }
+
+    pub(super) fn take_touched(&self, into: &mut Vec<Touch>) {
+        into.append(&mut self.touched.borrow_mut());
+    }
+
+    #[inline(always)]
+    pub(super) fn is_preemptive(&self) -> bool {
+        self.preemptive.get()
+    }
+
+    // ---- Findings.
+
+    pub(super) fn find(&self, finding: Finding) {
+        self.findings.borrow_mut().push(finding);
+    }
+
+    #[inline(always)]
+    pub(super) fn take_findings(&self) -> Option<Vec<Finding>> {
+        let mut findings = self.findings.borrow_mut();
+        if findings.is_empty() { None } else { Some(mem::take(&mut *findings)) }
     }
 
     // ---- Waking.

@@ -9,7 +9,7 @@ use std::task::{Context as PollContext, Poll};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, TaskRef, Who};
+use super::core::{Blocking, Core, Order, TaskRef, Who};
 
 /// Awaits the end of a spawned task and gives its result. Dropping it lets the task go on by itself.
 ///
@@ -31,6 +31,7 @@ pub struct JoinHandle<T> {
 
 pub(super) struct End<T> {
     label: Label,
+    order: Order,
     state: RefCell<State<T>>,
 }
 
@@ -53,7 +54,13 @@ impl<T> JoinHandle<T> {
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        self.end.state.borrow().ended
+        let ended = self.end.state.borrow().ended;
+        if ended {
+            self.core.acquire(&self.end.order);
+        } else {
+            self.core.touch_order(&self.end.order);
+        }
+        ended
     }
 }
 
@@ -70,7 +77,9 @@ impl<T> Future for JoinHandle<T> {
     /// If it is polled again after it gave its result.
     fn poll(self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<T> {
         let mut state = self.end.state.borrow_mut();
+        self.core.touch_order(&self.end.order);
         if state.ended {
+            self.core.acquire(&self.end.order);
             return Poll::Ready(state.value.take().expect("a task gives its result once"));
         }
         state.waiting = Some(self.core.who(poll));
@@ -80,16 +89,19 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
+        self.core.touch_order(&self.end.order);
         self.end.state.borrow_mut().waiting = None;
     }
 }
 
 impl<T> End<T> {
-    pub(super) fn new(label: Label) -> Rc<Self> {
-        Rc::new(Self { label, state: RefCell::new(State { value: None, ended: false, waiting: None }) })
+    pub(super) fn new(core: &Core, label: Label) -> Rc<Self> {
+        let state = RefCell::new(State { value: None, ended: false, waiting: None });
+        Rc::new(Self { label, order: core.order(label), state })
     }
 
     pub(super) fn set(&self, core: &Core, value: T) {
+        core.release(&self.order);
         let mut state = self.state.borrow_mut();
         state.value = Some(value);
         state.ended = true;

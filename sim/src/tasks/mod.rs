@@ -34,11 +34,14 @@
 mod core;
 mod runtime;
 
+mod cell;
 mod channel;
+mod clocks;
 mod condition;
 mod join;
 mod mail;
 mod mutex;
+mod schedule;
 mod select;
 mod semaphore;
 mod sleep;
@@ -55,8 +58,10 @@ use crate::disk::SyncError;
 use crate::id::{Label, NodeId};
 use crate::message::Message;
 use crate::process::Process;
+use crate::schedule::Touch;
 use crate::stream::{ConnectionId, StreamEvent};
 
+pub use cell::{Accessing, DATA_RACE, SharedCell};
 pub use channel::{Receiver, Receiving, Sender, Sending};
 pub use condition::Condition;
 pub use join::JoinHandle;
@@ -131,6 +136,7 @@ impl<M: Message> Tasks<M> {
             return;
         }
         {
+            self.shared.core.begin_event(ctx.event(), ctx.schedule.preemptive, ctx.watched);
             let lent = Lent::new(&self.shared, ctx);
             handler(lent.shared);
             lent.shared.settle();
@@ -149,7 +155,7 @@ impl<M: Message> Process for Tasks<M> {
         let place = ctx.event();
         self.handle(ctx, |shared| {
             let label = Label::new("main");
-            let main = shared.core.begin_main(label, place, End::<()>::new(label));
+            let main = shared.core.begin_main(label, place, End::<()>::new(&shared.core, label));
             let work = {
                 let _running = shared.core.enter(main);
                 program(Runtime { shared: Rc::clone(&self.shared) })
@@ -204,6 +210,10 @@ impl<M: Message> Process for Tasks<M> {
         let shared = &self.shared;
         let is_stuck = shared.core.goes_on() && !shared.waits_for_outside();
         is_stuck.then(|| shared.core.describe_waits())
+    }
+
+    fn take_touched(&self, into: &mut Vec<Touch>) {
+        self.shared.core.take_touched(into);
     }
 }
 

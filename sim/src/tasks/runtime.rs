@@ -14,9 +14,10 @@ use crate::observe::TaskAction;
 use crate::stream::ConnectionId;
 use crate::time::Nanos;
 
+use super::cell::SharedCell;
 use super::channel::{self, Receiver, Sender};
 use super::condition::Condition;
-use super::core::{Core, TaskRef};
+use super::core::{Core, Finding, TaskRef};
 use super::join::{End, JoinHandle};
 use super::mail::{Mailbox, Recv, Syncing, Syncs};
 use super::mutex::Mutex;
@@ -225,10 +226,10 @@ impl<M: Message> Runtime<M> {
         let (core, name) = (&self.shared.core, name.into());
         let child = if core.is_over() { None } else { core.next_child(name) };
         let Some((place, label)) = child else {
-            return JoinHandle::new(Rc::clone(core), End::new(name));
+            return JoinHandle::new(Rc::clone(core), End::new(core, name));
         };
         self.shared.ctx.borrow_mut().task(label, TaskAction::Spawn);
-        let end = End::new(label);
+        let end = End::new(core, label);
         let task = core.begin(label, place, Rc::clone(&end) as _);
         let (own_core, own_end) = (Rc::clone(core), Rc::clone(&end));
         core.set_work(task, Box::pin(async move { own_end.set(&own_core, future.await) }));
@@ -251,6 +252,11 @@ impl<M: Message> Runtime<M> {
     /// is received.
     pub fn channel<T: 'static>(&self, name: impl Into<Label>, capacity: usize) -> (Sender<T>, Receiver<T>) {
         channel::channel(&self.shared.core, name.into(), capacity)
+    }
+
+    /// Makes a value that tasks share without a lock.
+    pub fn cell<T>(&self, name: impl Into<Label>, value: T) -> SharedCell<T> {
+        SharedCell::new(&self.shared.core, name.into(), value)
     }
 
     /// Makes a lock around a value.
@@ -340,6 +346,9 @@ impl<M: Message> Shared<M> {
     /// more.
     #[inline(always)]
     pub(super) fn settle(&self) {
+        if let Some(findings) = self.core.take_findings() {
+            self.tell(findings);
+        }
         if self.core.is_over() {
             return self.withdraw();
         }
@@ -347,6 +356,14 @@ impl<M: Message> Shared<M> {
             let label = Label::keyed(WAKE, step.key);
             self.ctx.borrow_mut().set_step_timer(step.place, step.nth, label, 0);
         });
+    }
+
+    #[cold]
+    fn tell(&self, findings: Vec<Finding>) {
+        let mut ctx = self.ctx.borrow_mut();
+        for Finding { property, detail, evidence } in findings {
+            ctx.find(property, detail, evidence);
+        }
     }
 
     #[cold]

@@ -5,11 +5,12 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context as PollContext, Poll};
+use std::task::{Context as PollContext, Poll, ready};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, Holder, TaskRef};
+use super::core::{Blocking, Core, Holder, Order, TaskRef};
+use super::schedule::Point;
 use super::wait::{Line, Ticket};
 
 /// So many permits, given out first come, first served: a task that wants many is not overtaken by those that
@@ -57,6 +58,7 @@ pub(super) struct Permits {
     pub(super) core: Rc<Core>,
     kind: &'static str,
     name: Label,
+    order: Order,
     state: RefCell<State>,
 }
 
@@ -70,6 +72,7 @@ struct State {
 pub(super) struct Wish {
     count: usize,
     ticket: Option<Ticket>,
+    point: Point,
 }
 
 impl Semaphore {
@@ -132,14 +135,15 @@ impl Drop for Permit {
 
 impl Wish {
     pub(super) const fn new(count: usize) -> Self {
-        Self { count, ticket: None }
+        Self { count, ticket: None, point: Point::new() }
     }
 }
 
 impl Permits {
     pub(super) fn new(core: &Rc<Core>, kind: &'static str, name: Label, free: usize) -> Rc<Self> {
         let state = State { free, line: Line::default(), holders: Vec::new() };
-        let permits = Rc::new(Self { core: Rc::clone(core), kind, name, state: RefCell::new(state) });
+        let order = core.order(name);
+        let permits = Rc::new(Self { core: Rc::clone(core), kind, name, order, state: RefCell::new(state) });
         let weak = Rc::downgrade(&permits);
         core.register(weak);
         permits
@@ -151,9 +155,11 @@ impl Permits {
 
     pub(super) fn take(&self, wish: &mut Wish) -> Option<Holder> {
         let mut state = self.state.borrow_mut();
+        self.core.touch_order(&self.order);
         if !state.line.may_take(wish.ticket, wish.count, state.free) {
             return None;
         }
+        self.core.acquire(&self.order);
         state.line.leave(&mut wish.ticket);
         state.free -= wish.count;
         let holder = self.core.me();
@@ -162,6 +168,7 @@ impl Permits {
     }
 
     pub(super) fn poll(&self, wish: &mut Wish, poll: &PollContext<'_>) -> Poll<Holder> {
+        ready!(wish.point.poll(&self.core, poll));
         if let Some(holder) = self.take(wish) {
             return Poll::Ready(holder);
         }
@@ -171,6 +178,7 @@ impl Permits {
 
     pub(super) fn cancel(&self, wish: &mut Wish) {
         if wish.ticket.is_some() {
+            self.core.touch_order(&self.order);
             let mut state = self.state.borrow_mut();
             let state = &mut *state;
             state.line.leave(&mut wish.ticket);
@@ -179,6 +187,7 @@ impl Permits {
     }
 
     pub(super) fn release(&self, count: usize, holder: Holder) {
+        self.core.release(&self.order);
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         if let Some(index) = state.holders.iter().position(|other| *other == holder) {

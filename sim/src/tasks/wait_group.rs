@@ -5,11 +5,12 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context as PollContext, Poll};
+use std::task::{Context as PollContext, Poll, ready};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, TaskRef};
+use super::core::{Blocking, Core, Order, TaskRef};
+use super::schedule::Point;
 use super::wait::{Line, Ticket};
 
 /// Go's `sync.WaitGroup`: a counter, and a wait for it to reach zero. Clone it to share it.
@@ -37,11 +38,13 @@ pub struct WaitGroup(Rc<Group>);
 pub struct Wait<'a> {
     group: &'a Group,
     ticket: Option<Ticket>,
+    point: Point,
 }
 
 struct Group {
     core: Rc<Core>,
     name: Label,
+    order: Order,
     state: RefCell<State>,
 }
 
@@ -53,7 +56,8 @@ struct State {
 
 impl WaitGroup {
     pub(super) fn new(core: &Rc<Core>, name: Label) -> Self {
-        let group = Rc::new(Group { core: Rc::clone(core), name, state: RefCell::default() });
+        let order = core.order(name);
+        let group = Rc::new(Group { core: Rc::clone(core), name, order, state: RefCell::default() });
         let weak = Rc::downgrade(&group);
         core.register(weak);
         Self(group)
@@ -61,6 +65,7 @@ impl WaitGroup {
 
     /// Counts `count` more to wait for. Call it before the tasks it counts are spawned, not in them.
     pub fn add(&self, count: usize) {
+        self.0.core.touch_order(&self.0.order);
         self.0.state.borrow_mut().count += count;
     }
 
@@ -69,6 +74,7 @@ impl WaitGroup {
     /// # Panics
     /// If nothing is left to be done, as in Go.
     pub fn done(&self) {
+        self.0.core.release(&self.0.order);
         let mut state = self.0.state.borrow_mut();
         if state.count == 0 {
             drop(state);
@@ -84,18 +90,19 @@ impl WaitGroup {
     /// Waits until everything added is done. Ready at once if nothing was added.
     #[inline]
     pub fn wait(&self) -> Wait<'_> {
-        Wait { group: &self.0, ticket: None }
+        Wait { group: &self.0, ticket: None, point: Point::new() }
     }
 
     /// How many are still to be done.
     pub fn count(&self) -> usize {
+        self.0.core.touch_order(&self.0.order);
         self.0.state.borrow().count
     }
 }
 
 impl fmt::Debug for WaitGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WaitGroup({}, {} to go)", self.0.name, self.count())
+        write!(f, "WaitGroup({}, {} to go)", self.0.name, self.0.state.borrow().count)
     }
 }
 
@@ -104,6 +111,8 @@ impl Future for Wait<'_> {
 
     fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<()> {
         let group = self.group;
+        ready!(self.point.poll(&group.core, poll));
+        group.core.touch_order(&group.order);
         let mut state = group.state.borrow_mut();
         // Who was called stays called, even if the group is used again before the task runs.
         let done = match self.ticket {
@@ -112,6 +121,7 @@ impl Future for Wait<'_> {
         };
         if done {
             state.line.leave(&mut self.ticket);
+            group.core.acquire(&group.order);
             return Poll::Ready(());
         }
         state.line.wait(&mut self.ticket, 1, &group.core, poll);
@@ -121,6 +131,7 @@ impl Future for Wait<'_> {
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
+        self.group.core.touch_order(&self.group.order);
         self.group.state.borrow_mut().line.leave(&mut self.ticket);
     }
 }

@@ -82,6 +82,10 @@ impl<P: Process> World<P> {
                 self.digest.absorb(id.0);
                 observer.observe(stamp, &Record::Task { label, action });
             }
+            Effect::Find { property, detail, evidence } => {
+                let violation = Violation { property: property.to_owned(), detail, evidence, time: self.now };
+                self.find(stamp, violation, observer);
+            }
             Effect::Violate { property, detail } => {
                 let violation =
                     Violation { property: property.to_owned(), detail, evidence: vec![by], time: self.now };

@@ -27,6 +27,7 @@ use crate::observe::{Observer, Record, Stamp};
 use crate::overrides::Overrides;
 use crate::process::Process;
 use crate::queue::{Queue, Surfaced, Taken};
+use crate::schedule::{Schedule, Touch};
 use crate::stream::{ConnectionId, Packet};
 use crate::time::{MILLIS, Nanos, SECONDS};
 
@@ -38,12 +39,16 @@ use strike::{RateKind, Swarm};
 pub struct Config {
     /// How many nodes there are.
     pub nodes: u32,
+    /// What they are called in what a run reports; a node without a name is called by its number.
+    pub names: Vec<String>,
     /// The network between them.
     pub network: Network,
     /// What goes wrong.
     pub faults: FaultPlan,
     /// How long a sync of a disk takes.
     pub sync_delay: Delay,
+    /// Which of several runnable tasks goes next.
+    pub schedule: Schedule,
     /// When a run that does not end by itself is ended.
     pub limits: Limits,
 }
@@ -53,8 +58,10 @@ impl Config {
     pub fn new(nodes: u32) -> Self {
         Self {
             nodes,
+            names: Vec::new(),
             network: Network::default(),
             faults: FaultPlan::default(),
+            schedule: Schedule::default(),
             sync_delay: Delay::Uniform { min: MILLIS, max: 5 * MILLIS },
             limits: Limits::default(),
         }
@@ -229,6 +236,8 @@ pub struct World<P: Process> {
     digest: Digest,
     counts: FaultCounts,
     violation: Option<Violation>,
+    /// What was violated without ending the run.
+    findings: Vec<Violation>,
     steps: u64,
     /// How many steps there were before the first event at the time that it is now.
     instant_began: u64,
@@ -261,6 +270,7 @@ impl<P: Process + Clone> Clone for World<P> {
             digest: self.digest,
             counts: self.counts,
             violation: self.violation.clone(),
+            findings: self.findings.clone(),
             steps: self.steps,
             instant_began: self.instant_began,
         }
@@ -310,10 +320,12 @@ impl<P: Process> World<P> {
             digest: Digest::new(seed),
             counts: FaultCounts::default(),
             violation: None,
+            findings: Vec::new(),
             steps: 0,
             instant_began: 0,
             config,
         };
+        world.context.schedule = world.config.schedule;
         world.reset(seed, Overrides::default());
         world
     }
@@ -337,6 +349,7 @@ impl<P: Process> World<P> {
         self.digest = Digest::new(seed);
         self.counts = FaultCounts::default();
         self.violation = None;
+        self.findings.clear();
         self.steps = 0;
         self.instant_began = 0;
         self.nodes_are_disturbed = false;
@@ -422,9 +435,14 @@ impl<P: Process> World<P> {
         }
     }
 
-    /// Takes a pending event out of the world, to [`World::fire`] it before its time.
+    /// Takes a pending event out of the world, to [`World::fire`] it before its time or before others. A timer that was
+    /// taken is not pending: what cancels it, sets it anew, or crashes its node meanwhile has no hold of it.
     pub fn take(&mut self, id: EventId) -> Option<Event<P::Message>> {
-        self.queue.take(id).map(Event)
+        let taken = self.queue.take(id)?;
+        if let Pending::Timer { node, code, .. } = taken.event {
+            self.nodes[node.index()].remove_timer(code);
+        }
+        Some(Event(taken))
     }
 
     /// The ids of all pending events and when they are due, in no particular order.
@@ -434,7 +452,16 @@ impl<P: Process> World<P> {
 
     /// The one transition: lets an event happen now. Time moves on to when it was due, never back.
     pub fn fire<O: Observer<P::Message>>(&mut self, Event(event): Event<P::Message>, observer: &mut O) {
+        let timer = match event.event {
+            Pending::Timer { node, code, .. } => Some((node, code)),
+            _ => None,
+        };
         let surfaced = self.queue.put_aside(event);
+        if let Some((node, code)) = timer
+            && let Some(anew) = self.nodes[node.index()].insert_timer(code, surfaced.slot())
+        {
+            self.queue.cancel(anew);
+        }
         if surfaced.time > self.now {
             self.now = surfaced.time;
             self.instant_began = self.steps;
@@ -557,6 +584,24 @@ impl<P: Process> World<P> {
         &self.overrides
     }
 
+    /// What was violated without ending the run, in the order it was found.
+    pub fn findings(&self) -> &[Violation] {
+        &self.findings
+    }
+
+    /// From now on [`World::take_touched`] tells what each handler touched.
+    pub const fn watch_touches(&mut self) {
+        self.context.watched = true;
+    }
+
+    /// Adds what handlers of this node have touched since this was asked last. A process that cannot tell says
+    /// [`Touch::EVERYTHING`].
+    pub fn take_touched(&self, node: NodeId, into: &mut Vec<Touch>) {
+        if let Some(process) = self.process(node) {
+            process.take_touched(into);
+        }
+    }
+
     /// What ended the run, if it was a violation.
     pub const fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
@@ -627,6 +672,19 @@ impl<P: Process> World<P> {
         self.violation.get_or_insert(violation);
     }
 
+    /// Notes a violation that does not end the run.
+    #[cold]
+    fn find<O: Observer<P::Message>>(&mut self, stamp: Stamp, violation: Violation, observer: &mut O) {
+        let Violation { property, detail, evidence, .. } = &violation;
+        observer.observe(stamp, &Record::Check { property, holds: false, evidence, detail });
+        self.findings.push(violation);
+    }
+
+    /// What a node is called in reports.
+    fn name(&self, node: NodeId) -> String {
+        self.config.names.get(node.index()).cloned().unwrap_or_else(|| node.to_string())
+    }
+
     /// Ends a run that has reached a limit. What lies beyond the limit of time stays pending.
     #[cold]
     #[inline(never)]
@@ -669,7 +727,11 @@ impl<P: Process> World<P> {
             .collect();
         let Some((first, _)) = stuck.first() else { return };
         let evidence = vec![EventId::boot(*first, self.incarnation(*first))];
-        let detail = stuck.iter().map(|(node, who)| format!("{node}: {who}")).collect::<Vec<_>>().join("; ");
+        let detail = stuck
+            .iter()
+            .map(|(node, who)| format!("{}: {who}", self.name(*node)))
+            .collect::<Vec<_>>()
+            .join("; ");
         self.context.node = *first;
         let violation = Violation { property: "deadlock".to_owned(), detail, evidence, time: self.now };
         self.violate(violation, observer);
@@ -692,7 +754,7 @@ impl<P: Process> World<P> {
             .unwrap_or_else(|| "a panic without words".to_owned());
         let violation = Violation {
             property: "panic".to_owned(),
-            detail: format!("{} panicked: {words}", self.context.node),
+            detail: format!("{} panicked: {words}", self.name(self.context.node)),
             evidence: vec![self.context.event],
             time: self.now,
         };

@@ -1,0 +1,46 @@
+//! How it is decided which of several runnable tasks goes next.
+
+use crate::dice::Ratio;
+
+/// How it is decided which of several runnable tasks goes next. Whoever is runnable has a step pending at this instant;
+/// the dice, by the step's id, decide which is fired first. This says how they are thrown, and where a task has to let
+/// others go first although it could go on.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Schedule {
+    /// Whether a task gives way before it touches anything shared: a lock, a channel, a wait group. At a
+    /// [`SharedCell`](crate::tasks::SharedCell) it always does.
+    pub preemptive: bool,
+    /// By priorities instead of dice for each step.
+    pub priorities: Option<Priorities>,
+}
+
+/// Each task has a priority that the dice gave it, and the runnable one with the highest goes next; at a few steps that
+/// the dice choose, the task that is about to run is put behind all others. A bug that needs `d` steps in one order is
+/// found with probability `1/(n k^(d-1))` with `n` tasks and `k` steps: Burckhardt, Kothari, Musuvathi and Nagarakatte,
+/// "A randomized scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Priorities {
+    /// How likely a step is to be one before which its task is put behind: `d - 1` in `k`.
+    pub change: Ratio,
+}
+
+/// Something shared that a handler touched. Two handlers of a node touched nothing in common that either of them
+/// changed: then it makes no difference in which order they run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Touch {
+    /// What: the same in all runs of a program.
+    pub object: u64,
+    /// Whether it may have been changed.
+    pub writes: bool,
+}
+
+impl Touch {
+    /// Everything there is on the node.
+    pub const EVERYTHING: Self = Self { object: u64::MAX, writes: true };
+
+    /// Whether the order of the two matters.
+    pub fn conflicts(self, other: Self) -> bool {
+        (self.object == other.object || self.object == u64::MAX || other.object == u64::MAX)
+            && (self.writes || other.writes)
+    }
+}
