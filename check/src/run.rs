@@ -88,7 +88,8 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
         let (ending, panicked_at) = panics::silenced(|| {
             world.run_while(&mut (&mut *history, observer), |world| prepared.scenario.invariant(world))
         });
-        let mut judgement = Judgement { time: world.now(), ..Judgement::default() };
+        let findings = world.findings().to_vec();
+        let mut judgement = Judgement { time: world.now(), violations: findings, ..Judgement::default() };
         if let Some(violation) = world.violation() {
             let mut violation = violation.clone();
             if violation.property == "panic"

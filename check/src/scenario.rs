@@ -76,7 +76,11 @@ impl<P> Setup<P> {
         config: Config,
         boot: impl Fn(NodeId) -> P + Send + Sync + 'static,
     ) -> Self {
-        Self { config: Config { nodes: nodes.len() as u32, ..config }, nodes, boot: Arc::new(boot) }
+        Self {
+            config: Config { nodes: nodes.len() as u32, names: nodes.clone(), ..config },
+            nodes,
+            boot: Arc::new(boot),
+        }
     }
 }
 
@@ -140,6 +144,20 @@ pub enum Expected {
     Holds,
     /// A violation of this property under some seed, and of no other property under any.
     Violates(&'static str),
+    /// A violation of each of the two under some seed, not always under the same, and of no other under any.
+    ViolatesBoth(&'static str, &'static str),
+}
+
+impl Expected {
+    /// The properties that must be violated.
+    pub fn properties(self) -> impl Iterator<Item = &'static str> {
+        let (one, another) = match self {
+            Self::Holds => (None, None),
+            Self::Violates(property) => (Some(property), None),
+            Self::ViolatesBoth(one, another) => (Some(one), Some(another)),
+        };
+        one.into_iter().chain(another)
+    }
 }
 
 impl fmt::Display for Expected {
@@ -147,6 +165,7 @@ impl fmt::Display for Expected {
         match self {
             Self::Holds => f.write_str("holds"),
             Self::Violates(property) => write!(f, "violates {property}"),
+            Self::ViolatesBoth(one, another) => write!(f, "violates {one}, {another}"),
         }
     }
 }

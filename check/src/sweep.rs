@@ -88,11 +88,17 @@ impl SweepReport {
             Expected::Holds if self.violated > 0 => {
                 Agreement::Differs(format!("violated in {} runs", self.violated))
             }
-            Expected::Violates(property) => {
-                let others: Vec<&str> =
-                    self.properties.keys().map(String::as_str).filter(|found| *found != property).collect();
-                if !self.properties.contains_key(property) {
-                    Agreement::Differs(format!("{property} was never violated"))
+            Expected::Violates(_) | Expected::ViolatesBoth(..) => {
+                let planted: Vec<&str> = expected.properties().collect();
+                let others: Vec<&str> = self
+                    .properties
+                    .keys()
+                    .map(String::as_str)
+                    .filter(|found| !planted.contains(found))
+                    .collect();
+                if let Some(missed) = planted.iter().find(|planted| !self.properties.contains_key(**planted))
+                {
+                    Agreement::Differs(format!("{missed} was never violated"))
                 } else if others.is_empty() {
                     Agreement::Agrees
                 } else {

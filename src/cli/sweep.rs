@@ -231,8 +231,7 @@ impl Swept {
     /// The first seed that violated what it was not expected to.
     fn first_unexpected(&self) -> Option<u64> {
         let expected = self.prepared.expected();
-        let unexpected =
-            |property: &str| !matches!(expected, Expected::Violates(planted) if planted == property);
+        let unexpected = |property: &str| expected.properties().all(|planted| planted != property);
         let found = self.report.properties.iter().filter(|(property, _)| unexpected(property));
         found.map(|(_, found)| found.first).min()
     }
@@ -373,7 +372,7 @@ fn several(
     // The one whose story is shortest, among those that a fault brought out.
     let example = swept
         .iter()
-        .filter(|swept| matches!(swept.prepared.expected(), Expected::Violates(_)))
+        .filter(|swept| swept.prepared.expected() != Expected::Holds)
         .filter_map(|swept| Some((swept, swept.report.first.as_ref()?)))
         .filter(|(_, first)| first.ending == Ending::Quiet)
         .min_by_key(|(_, first)| (first.faults.named().all(|(_, times)| times == 0), first.steps))

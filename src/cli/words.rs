@@ -37,14 +37,16 @@ pub(super) const fn verdict(holds: bool) -> &'static str {
 pub(super) struct ExpectedText {
     verdict: &'static str,
     property: Option<&'static str>,
+    /// A second one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    also: Option<&'static str>,
 }
 
 impl From<Expected> for ExpectedText {
     fn from(expected: Expected) -> Self {
-        match expected {
-            Expected::Holds => Self { verdict: verdict(true), property: None },
-            Expected::Violates(property) => Self { verdict: verdict(false), property: Some(property) },
-        }
+        let mut properties = expected.properties();
+        let (property, also) = (properties.next(), properties.next());
+        Self { verdict: verdict(expected == Expected::Holds), property, also }
     }
 }
 
