@@ -102,7 +102,27 @@ where
         })
         .collect();
     assert!(reports.iter().all(|report| *report == reports[0]), "{reports:?}");
-    reports[0].clone()
+    without_places(&reports[0])
+}
+
+/// A report without the places in this file, which change with every line added to it; `deadlocks.rs` looks at them.
+fn without_places(report: &str) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for word in report.split(' ') {
+        match word.split_once(".rs:") {
+            Some((_, line)) => {
+                words.pop();
+                let end = line.trim_start_matches(|c: char| c.is_ascii_digit());
+                if !end.is_empty() {
+                    let last = words.len() - 1;
+                    let joined = format!("{}{end}", words[last]);
+                    words[last] = joined.leak();
+                }
+            }
+            None => words.push(word),
+        }
+    }
+    words.join(" ")
 }
 
 // ---- Channels.
@@ -820,7 +840,8 @@ fn locks_taken_in_two_orders_deadlock() {
         report,
         "n0: main waits for task transfer; \
          transfer waits for lock \"b\" held by transfer/1; \
-         transfer/1 waits for lock \"a\" held by transfer"
+         transfer/1 waits for lock \"a\" held by transfer; \
+         a circle: transfer -> transfer/1 -> transfer"
     );
 }
 
@@ -854,7 +875,7 @@ fn every_primitive_says_what_is_waited_for() {
     });
     assert_eq!(
         report,
-        "n0: main waits for a value from channel \"empty\" or wait group \"group\" (1 to go); \
+        "n0: main waits for a value from channel \"empty\" or for wait group \"group\" (1 to go); \
          sender waits for room in channel \"full\"; \
          meeter waits for a receiver on channel \"rendezvous\"; \
          greedy waits for 2 of semaphore \"slots\" (1 free) held by main; \

@@ -13,6 +13,7 @@ use crate::id::{EventId, Label};
 
 use super::clocks::Moment;
 use super::core::{Core, Finding, TaskRef};
+use super::deadlock::at;
 use super::schedule::Point;
 
 /// The property that two unordered accesses violate.
@@ -239,9 +240,4 @@ impl Seen {
             format!("cell \"{name}\": {}, {}, and nothing orders the two", told(earlier), told(later));
         core.find(Finding { property: DATA_RACE, detail, evidence: vec![earlier.event, later.event] });
     }
-}
-
-/// A place in the program, as a person would look for it.
-pub(super) fn at(place: &Location<'_>) -> String {
-    format!("{}:{}", place.file(), place.line())
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as PollContext, Poll, ready};
@@ -11,7 +12,7 @@ use std::task::{Context as PollContext, Poll, ready};
 use crate::id::Label;
 
 use super::clocks::Clock;
-use super::core::{Blocking, Core, Order, TaskRef, Who};
+use super::core::{Blocking, Core, Order, Place, Waiting, Who};
 use super::schedule::Point;
 use super::wait::{Line, Ticket};
 
@@ -50,6 +51,7 @@ pub struct Sending<'a, T> {
     channel: &'a Channel<T>,
     value: Option<T>,
     offer: Option<u64>,
+    place: Place,
     point: Point,
 }
 
@@ -58,6 +60,7 @@ pub struct Sending<'a, T> {
 pub struct Receiving<'a, T> {
     channel: &'a Channel<T>,
     ticket: Option<Ticket>,
+    place: Place,
     point: Point,
 }
 
@@ -100,6 +103,7 @@ struct Offer<T> {
     value: T,
     seen: Clock,
     who: Who,
+    place: Place,
 }
 
 pub(super) fn channel<T: 'static>(core: &Rc<Core>, name: Label, capacity: usize) -> (Sender<T>, Receiver<T>) {
@@ -129,8 +133,10 @@ impl<T> Sender<T> {
     /// The error, with the value, says that the channel is closed or that every receiver is gone. (In Go the
     /// first is a panic and the second waits for ever.)
     #[inline]
+    #[track_caller]
     pub fn send(&self, value: T) -> Sending<'_, T> {
-        Sending { channel: &self.0, value: Some(value), offer: None, point: Point::new() }
+        let place = Some(Location::caller());
+        Sending { channel: &self.0, value: Some(value), offer: None, place, point: Point::new() }
     }
 
     /// Closes the channel for all senders. Receivers still get what is buffered, then `None`; sends that wait
@@ -149,8 +155,9 @@ impl<T> Sender<T> {
 impl<T> Receiver<T> {
     /// Receives the next value, or `None` once the channel is closed and empty.
     #[inline]
+    #[track_caller]
     pub fn recv(&self) -> Receiving<'_, T> {
-        Receiving { channel: &self.0, ticket: None, point: Point::new() }
+        Receiving { channel: &self.0, ticket: None, place: Some(Location::caller()), point: Point::new() }
     }
 
     /// Receives a value if there is one that no waiting receiver is meant to get: Go's `select` with a
@@ -318,7 +325,7 @@ impl<T> Future for Sending<'_, T> {
             core.release_clock(&mut seen);
             let ticket = state.next_offer;
             state.next_offer += 1;
-            state.offers.push_back(Offer { ticket, value, seen, who: core.who(poll) });
+            state.offers.push_back(Offer { ticket, value, seen, who: core.who(poll), place: self.place });
             self.offer = Some(ticket);
         }
         state.receivers_waiting.call(state.available(), core);
@@ -355,7 +362,8 @@ impl<T> Future for Receiving<'_, T> {
             channel.core.acquire(&channel.end);
             return Poll::Ready(None);
         }
-        state.receivers_waiting.wait(&mut self.ticket, 1, &channel.core, poll);
+        let place = self.place;
+        state.receivers_waiting.wait(&mut self.ticket, 1, place, &channel.core, poll);
         Poll::Pending
     }
 }
@@ -426,14 +434,16 @@ impl<T> fmt::Debug for Receiver<T> {
 }
 
 impl<T> Blocking for Channel<T> {
-    fn report(&self, _: &Core, say: &mut dyn FnMut(Option<TaskRef>, String)) {
+    fn report(&self, _: &Core, say: &mut dyn FnMut(Waiting)) {
         let state = self.state.borrow();
-        for (task, _) in state.receivers_waiting.tasks() {
-            say(task, format!("a value from channel \"{}\"", self.name));
+        for (task, _, place) in state.receivers_waiting.tasks() {
+            let what = format!("a value from channel \"{}\"", self.name);
+            say(Waiting { task, place, what, on: Vec::new() });
         }
-        for offer in &state.offers {
+        for Offer { who, place, .. } in &state.offers {
             let what = if self.capacity == 0 { "a receiver on" } else { "room in" };
-            say(offer.who.task, format!("{what} channel \"{}\"", self.name));
+            let what = format!("{what} channel \"{}\"", self.name);
+            say(Waiting { task: who.task, place: *place, what, on: Vec::new() });
         }
     }
 }

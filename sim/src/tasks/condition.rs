@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as PollContext, Poll};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, Order, TaskRef};
+use super::core::{Blocking, Core, Order, Place, Waiting};
 use super::mutex::MutexGuard;
 use super::wait::{Line, Ticket};
 
@@ -49,6 +50,7 @@ struct Inner {
 struct Called<'a> {
     condition: &'a Inner,
     ticket: Option<Ticket>,
+    place: Place,
 }
 
 impl Condition {
@@ -62,12 +64,16 @@ impl Condition {
 
     /// Releases the lock, waits to be notified, and takes the lock again. What was waited for may have
     /// changed back meanwhile: ask in a loop.
-    pub async fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        let mutex = guard.mutex();
-        // Nobody runs between these two: a task gives way only where it waits.
-        drop(guard);
-        Called { condition: &self.0, ticket: None }.await;
-        mutex.lock().await
+    #[track_caller]
+    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> impl Future<Output = MutexGuard<'a, T>> {
+        let (mutex, place) = (guard.mutex(), Some(Location::caller()));
+        let locked_again = mutex.lock();
+        async move {
+            // Nobody runs between these two: a task gives way only where it waits.
+            drop(guard);
+            Called { condition: &self.0, ticket: None, place }.await;
+            locked_again.await
+        }
     }
 
     /// Notifies the task that has waited longest, if one waits.
@@ -101,7 +107,8 @@ impl Future for Called<'_> {
             condition.core.acquire(&condition.order);
             return Poll::Ready(());
         }
-        line.wait(&mut self.ticket, 1, &condition.core, poll);
+        let place = self.place;
+        line.wait(&mut self.ticket, 1, place, &condition.core, poll);
         Poll::Pending
     }
 }
@@ -120,9 +127,9 @@ impl Drop for Called<'_> {
 }
 
 impl Blocking for Inner {
-    fn report(&self, _: &Core, say: &mut dyn FnMut(Option<TaskRef>, String)) {
-        for (task, _) in self.line.borrow().tasks() {
-            say(task, format!("condition \"{}\"", self.name));
+    fn report(&self, _: &Core, say: &mut dyn FnMut(Waiting)) {
+        for (task, _, place) in self.line.borrow().tasks() {
+            say(Waiting { task, place, what: format!("condition \"{}\"", self.name), on: Vec::new() });
         }
     }
 }

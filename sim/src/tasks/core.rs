@@ -5,9 +5,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::future::Future;
 use std::mem;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -33,17 +33,15 @@ impl TaskRef {
     }
 }
 
-/// A task with its name, which outlives it: who holds a lock.
+/// Where in the program a task did something, if that is known.
+pub(super) type Place = Option<&'static Location<'static>>;
+
+/// A task with its name, which outlives it: who holds a lock, and since where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Holder {
     pub(super) task: Option<TaskRef>,
     pub(super) label: Label,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.label.fmt(f)
-    }
+    pub(super) place: Place,
 }
 
 /// Whom to wake: a task, by way of a foreign waker if a future of another crate stands between.
@@ -72,8 +70,18 @@ pub(super) struct Order {
 
 /// Something a task can wait for.
 pub(super) trait Blocking {
-    /// Says of each waiting task what it waits for, in words that follow "waits for".
-    fn report(&self, core: &Core, say: &mut dyn FnMut(Option<TaskRef>, String));
+    /// Says of each waiting task what it waits for.
+    fn report(&self, core: &Core, say: &mut dyn FnMut(Waiting));
+}
+
+/// A task that waits for something.
+pub(super) struct Waiting {
+    pub(super) task: Option<TaskRef>,
+    pub(super) place: Place,
+    /// In words that follow "waits for".
+    pub(super) what: String,
+    /// The tasks that could end its wait, if only they could.
+    pub(super) on: Vec<Option<TaskRef>>,
 }
 
 pub(super) type Work = Pin<Box<dyn Future<Output = ()>>>;
@@ -404,10 +412,10 @@ impl Core {
     }
 
     /// The running task, for the record of who holds what.
-    pub(super) fn me(&self) -> Holder {
+    pub(super) fn me(&self, place: Place) -> Holder {
         let task = self.running.get();
         let label = task.and_then(|id| self.tasks.borrow().get(id).map(|task| task.label));
-        Holder { task, label: label.unwrap_or(NOBODY) }
+        Holder { task, label: label.unwrap_or(NOBODY), place }
     }
 
     // ---- What happened before what, and what touches what.
@@ -690,40 +698,30 @@ impl Core {
         blocking.push(what);
     }
 
-    /// Every living task and what it waits for, oldest first.
-    pub(super) fn describe_waits(&self) -> String {
-        let mut said: Vec<(Option<TaskRef>, String)> = Vec::new();
-        let mut say = |task, what| said.push((task, what));
+    /// What every living task waits for.
+    pub(super) fn waits(&self) -> Vec<Waiting> {
+        let mut said: Vec<Waiting> = Vec::new();
         for what in self.blocking.borrow().iter().filter_map(Weak::upgrade) {
-            what.report(self, &mut say);
+            what.report(self, &mut |waiting| said.push(waiting));
         }
         let tasks = self.tasks.borrow();
-        let joins: Vec<Rc<dyn Blocking>> = tasks.living().map(|(_, task, _)| Rc::clone(&task.join)).collect();
-        for join in joins {
-            join.report(self, &mut say);
+        let joins: Vec<_> = tasks.living().map(|(id, task, _)| (id, Rc::clone(&task.join))).collect();
+        for (task, join) in joins {
+            join.report(self, &mut |waiting| said.push(Waiting { on: vec![Some(task)], ..waiting }));
         }
-        let mut living: Vec<(TaskRef, &Task)> = tasks.living().map(|(id, task, _)| (id, task)).collect();
-        living.sort_by_key(|(_, task)| task.born);
-        let line = |(id, task): (TaskRef, &Task)| {
-            let what: Vec<&str> =
-                said.iter().filter(|(who, _)| *who == Some(id)).map(|(_, what)| what.as_str()).collect();
-            let what =
-                if what.is_empty() { "something unknown to its node".to_owned() } else { what.join(" or ") };
-            format!("{} waits for {what}", task.label)
-        };
-        living.into_iter().map(line).collect::<Vec<_>>().join("; ")
+        said
     }
 
-    /// Who holds something, in words.
-    pub(super) fn describe_holders(&self, holders: &[Holder]) -> String {
-        let name = |holder: &Holder| match holder.task {
-            Some(task) if !self.is_alive(task) => format!("{holder}, which has ended"),
-            _ => holder.to_string(),
-        };
-        match holders {
-            [] => String::new(),
-            holders => format!(" held by {}", holders.iter().map(name).collect::<Vec<_>>().join(" and ")),
-        }
+    /// Every living task with its name, oldest first.
+    pub(super) fn by_age(&self) -> Vec<(TaskRef, Label)> {
+        let tasks = self.tasks.borrow();
+        let mut living: Vec<_> = tasks.living().map(|(id, task, _)| (task.born, id, task.label)).collect();
+        living.sort_by_key(|(born, ..)| *born);
+        living.into_iter().map(|(_, id, label)| (id, label)).collect()
+    }
+
+    pub(super) fn anyone_is_ready(&self) -> bool {
+        self.tasks.borrow().living().any(|(_, _, handle)| handle.queued.load(Relaxed))
     }
 }
 

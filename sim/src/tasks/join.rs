@@ -9,7 +9,7 @@ use std::task::{Context as PollContext, Poll};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, Order, TaskRef, Who};
+use super::core::{Blocking, Core, Order, Waiting, Who};
 
 /// Awaits the end of a spawned task and gives its result. Dropping it lets the task go on by itself.
 ///
@@ -112,9 +112,10 @@ impl<T> End<T> {
 }
 
 impl<T> Blocking for End<T> {
-    fn report(&self, _: &Core, say: &mut dyn FnMut(Option<TaskRef>, String)) {
+    fn report(&self, _: &Core, say: &mut dyn FnMut(Waiting)) {
         if let Some(who) = &self.state.borrow().waiting {
-            say(who.task, format!("task {}", self.label));
+            let what = format!("task {}", self.label);
+            say(Waiting { task: who.task, place: None, what, on: Vec::new() });
         }
     }
 }

@@ -99,7 +99,7 @@ impl<M: Message> Future for Recv<'_, M> {
         if let Some(letter) = shared.take_letter(&mut self.ticket) {
             return Poll::Ready(letter);
         }
-        shared.mail.borrow_mut().line.wait(&mut self.ticket, 1, &shared.core, poll);
+        shared.mail.borrow_mut().line.wait(&mut self.ticket, 1, None, &shared.core, poll);
         Poll::Pending
     }
 }

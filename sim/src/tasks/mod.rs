@@ -17,15 +17,18 @@
 //!   whatever other requests were lost.
 //! - **When the main task returns, the program is over**, as in Go: the other tasks are dropped and the node
 //!   takes no notice of what still arrives.
-//! - **Nothing pending and nobody waiting for the outside is a deadlock**, and [`Process::stuck`] tells who
-//!   waits for what and who holds it.
+//! - **Nothing pending and nobody waiting for the outside is a deadlock**, and so are tasks that wait for each other in
+//!   a circle while others wait for the outside. [`Process::stuck`] tells who waits for what, where, and who holds it.
+//!   Tasks that are in such a state when the main task returns have leaked: a violation of the property `task leak`.
+//! - **Accesses to a [`SharedCell`] that nothing orders are a data race**, whatever came of them.
 //!
 //! While a handler runs, the world's [`Context`] is lent to the runtime; at any other time the runtime holds
 //! one that nobody applies. Destructors that run while a crashed node's tasks are dropped can therefore ask
 //! for whatever they like, in vain.
 //!
 //! Wakers are real ones, so futures of other crates compose, as long as they wait for nothing but each other
-//! and this module. State that tasks share without a lock is an `Rc<Cell<_>>` or `Rc<RefCell<_>>`.
+//! and this module. State that tasks share is a [`Mutex`] or a [`SharedCell`]; an `Rc<RefCell<_>>` does as
+//! well, but nobody then sees a race.
 //!
 //! Deliberately absent: threads, thread-locals and globals (the [`Runtime`] is passed explicitly), a macro
 //! for select, cancelling a task from outside (Go has none either; tell it through a channel), and `Clone`:
@@ -38,6 +41,7 @@ mod cell;
 mod channel;
 mod clocks;
 mod condition;
+mod deadlock;
 mod join;
 mod mail;
 mod mutex;
@@ -66,8 +70,8 @@ pub use channel::{Receiver, Receiving, Sender, Sending};
 pub use condition::Condition;
 pub use join::JoinHandle;
 pub use mail::{Recv, Syncing};
-pub use mutex::{Lock, Mutex, MutexGuard};
-pub use runtime::Runtime;
+pub use mutex::{Lock, Mutex, MutexGuard, UNLOCK_WITHOUT_LOCK};
+pub use runtime::{Runtime, TASK_LEAK};
 pub use semaphore::{Acquire, Permit, Semaphore};
 pub use sleep::{Elapsed, Sleep, Yield};
 pub use stream::{Accept, Broken, Connect, Connection, StreamRecv};
@@ -208,8 +212,14 @@ impl<M: Message> Process for Tasks<M> {
 
     fn stuck(&self) -> Option<String> {
         let shared = &self.shared;
-        let is_stuck = shared.core.goes_on() && !shared.waits_for_outside();
-        is_stuck.then(|| shared.core.describe_waits())
+        if !shared.core.goes_on() {
+            return None;
+        }
+        if shared.waits_for_outside() {
+            deadlock::helpless(&shared.core)
+        } else {
+            Some(deadlock::everyone(&shared.core))
+        }
     }
 
     fn take_touched(&self, into: &mut Vec<Touch>) {

@@ -4,19 +4,24 @@ use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as PollContext, Poll};
 
 use crate::id::Label;
 
-use super::core::{Core, Holder};
+use super::core::{Core, Finding, Holder};
+use super::deadlock::at;
 use super::semaphore::{Permits, Wish};
+
+/// The property that releasing a lock violates which nobody holds.
+pub const UNLOCK_WITHOUT_LOCK: &str = "unlock without a lock";
 
 /// A value that one task at a time may use, first come, first served. Clone it to share it.
 ///
-/// A lock that is never released is written `std::mem::forget(guard)`: what waits for it then shows in the
-/// report of the deadlock.
+/// A lock that outlives the scope in which it was taken is written [`MutexGuard::keep`], and released by
+/// [`Mutex::unlock`]. If that never happens, who waits for it shows in the report of the deadlock.
 ///
 /// ```
 /// # use snowglobe_sim::{Config, World, tasks::Tasks};
@@ -40,6 +45,7 @@ pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
     value: RefMut<'a, T>,
     holder: Holder,
+    kept: bool,
 }
 
 /// The future of [`Mutex::lock`].
@@ -61,21 +67,45 @@ impl<T> Mutex<T> {
 
     /// Waits for the lock. A task that holds it already waits for ever, as in Go.
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> Lock<'_, T> {
         Lock { mutex: self, wish: Wish::new(1) }
     }
 
     /// Locks if the lock is free and nobody waits for it.
+    #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.0.permits.take(&mut Wish::new(1)).map(|holder| self.guard(holder))
     }
 
+    /// Releases the lock as a Go program does, which knows no guards: whoever has [kept](MutexGuard::keep) it. If nobody
+    /// holds it, that is reported as a violation of the property `unlock without a lock`.
+    #[track_caller]
+    pub fn unlock(&self) {
+        let Inner { permits, .. } = &*self.0;
+        if !permits.release_any() && !permits.core.is_over() {
+            let (core, place) = (&permits.core, Location::caller());
+            let detail = format!(
+                "{} released lock \"{}\" at {}, and nobody held it",
+                core.me(None).label,
+                permits.name(),
+                at(place)
+            );
+            core.find(Finding { property: UNLOCK_WITHOUT_LOCK, detail, evidence: vec![core.event()] });
+        }
+    }
+
     fn guard(&self, holder: Holder) -> MutexGuard<'_, T> {
-        MutexGuard { mutex: self, value: self.0.value.borrow_mut(), holder }
+        MutexGuard { mutex: self, value: self.0.value.borrow_mut(), holder, kept: false }
     }
 }
 
 impl<'a, T> MutexGuard<'a, T> {
+    /// Keeps the lock without its guard, until [`Mutex::unlock`].
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+
     /// The mutex, to lock it again.
     pub(super) fn mutex(&self) -> &'a Mutex<T> {
         self.mutex
@@ -120,7 +150,9 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
         // Who waits is only woken here, and polled when the borrow of the value is long over.
-        self.mutex.0.permits.release(1, self.holder);
+        if !self.kept {
+            self.mutex.0.permits.release(1, self.holder);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::cell::SharedCell;
 use super::channel::{self, Receiver, Sender};
 use super::condition::Condition;
 use super::core::{Core, Finding, TaskRef};
+use super::deadlock;
 use super::join::{End, JoinHandle};
 use super::mail::{Mailbox, Recv, Syncing, Syncs};
 use super::mutex::Mutex;
@@ -25,6 +26,9 @@ use super::semaphore::Semaphore;
 use super::sleep::{Sleep, Yield};
 use super::stream::{Accept, Connect, Streams};
 use super::wait_group::WaitGroup;
+
+/// The property that tasks violate which are left behind, each waiting for the others, when their program is over.
+pub const TASK_LEAK: &str = "task leak";
 
 pub(super) const WAKE: &str = "wake";
 pub(super) const SLEEP: &str = "sleep";
@@ -339,6 +343,9 @@ impl<M: Message> Shared<M> {
     pub(super) fn poll(&self, task: TaskRef) {
         if let Some(ended) = self.core.poll(task) {
             self.ctx.borrow_mut().task(ended, TaskAction::End);
+            if self.core.is_over() {
+                self.find_leak();
+            }
         }
     }
 
@@ -356,6 +363,16 @@ impl<M: Message> Shared<M> {
             let label = Label::keyed(WAKE, step.key);
             self.ctx.borrow_mut().set_step_timer(step.place, step.nth, label, 0);
         });
+    }
+
+    /// Finds what is left of a program that is over, if it could never have gone on.
+    #[cold]
+    fn find_leak(&self) {
+        let core = &self.core;
+        if core.living() > 0 && !core.anyone_is_ready() && !self.waits_for_outside() {
+            let detail = format!("the program is over, and {}", deadlock::everyone(core));
+            core.find(Finding { property: TASK_LEAK, detail, evidence: vec![core.event()] });
+        }
     }
 
     #[cold]

@@ -3,13 +3,15 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as PollContext, Poll, ready};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, Holder, Order, TaskRef};
+use super::core::{Blocking, Core, Holder, Order, Place, Waiting};
+use super::deadlock;
 use super::schedule::Point;
 use super::wait::{Line, Ticket};
 
@@ -72,6 +74,7 @@ struct State {
 pub(super) struct Wish {
     count: usize,
     ticket: Option<Ticket>,
+    place: Place,
     point: Point,
 }
 
@@ -82,11 +85,13 @@ impl Semaphore {
 
     /// Acquires `count` permits at once, when all before in line have theirs.
     #[inline]
+    #[track_caller]
     pub fn acquire(&self, count: usize) -> Acquire<'_> {
         Acquire { permits: &self.0, wish: Wish::new(count) }
     }
 
     /// Acquires `count` permits if they are free and nobody waits.
+    #[track_caller]
     pub fn try_acquire(&self, count: usize) -> Option<Permit> {
         let holder = self.0.take(&mut Wish::new(count))?;
         Some(Permit { permits: Rc::clone(&self.0), count, holder })
@@ -134,8 +139,9 @@ impl Drop for Permit {
 }
 
 impl Wish {
+    #[track_caller]
     pub(super) const fn new(count: usize) -> Self {
-        Self { count, ticket: None, point: Point::new() }
+        Self { count, ticket: None, place: Some(Location::caller()), point: Point::new() }
     }
 }
 
@@ -162,7 +168,7 @@ impl Permits {
         self.core.acquire(&self.order);
         state.line.leave(&mut wish.ticket);
         state.free -= wish.count;
-        let holder = self.core.me();
+        let holder = self.core.me(wish.place);
         state.holders.push(holder);
         Some(holder)
     }
@@ -172,7 +178,7 @@ impl Permits {
         if let Some(holder) = self.take(wish) {
             return Poll::Ready(holder);
         }
-        self.state.borrow_mut().line.wait(&mut wish.ticket, wish.count, &self.core, poll);
+        self.state.borrow_mut().line.wait(&mut wish.ticket, wish.count, wish.place, &self.core, poll);
         Poll::Pending
     }
 
@@ -184,6 +190,15 @@ impl Permits {
             state.line.leave(&mut wish.ticket);
             state.line.call(state.free, &self.core);
         }
+    }
+
+    /// Releases what whoever holds it does not release by itself; false if nobody holds anything.
+    pub(super) fn release_any(&self) -> bool {
+        let holder = self.state.borrow().holders.first().copied();
+        holder.is_some_and(|holder| {
+            self.release(1, holder);
+            true
+        })
     }
 
     pub(super) fn release(&self, count: usize, holder: Holder) {
@@ -199,18 +214,16 @@ impl Permits {
 }
 
 impl Blocking for Permits {
-    fn report(&self, core: &Core, say: &mut dyn FnMut(Option<TaskRef>, String)) {
+    fn report(&self, core: &Core, say: &mut dyn FnMut(Waiting)) {
         let state = self.state.borrow();
-        let held = core.describe_holders(&state.holders);
-        for (task, count) in state.line.tasks() {
+        let held = deadlock::holders(core, &state.holders);
+        for (task, count, place) in state.line.tasks() {
             let (kind, name, free) = (self.kind, self.name, state.free);
-            say(
-                task,
-                match kind {
-                    "lock" => format!("{kind} \"{name}\"{held}"),
-                    _ => format!("{count} of {kind} \"{name}\" ({free} free){held}"),
-                },
-            );
+            let what = match kind {
+                "lock" => format!("{kind} \"{name}\"{held}"),
+                _ => format!("{count} of {kind} \"{name}\" ({free} free){held}"),
+            };
+            say(Waiting { task, place, what, on: state.holders.iter().map(|holder| holder.task).collect() });
         }
     }
 }

@@ -217,7 +217,7 @@ impl<M: Message> Future for Connect<M> {
                 end.line.leave(&mut ticket);
                 return Poll::Ready(end.ended != Some(Ended::Broken));
             }
-            end.line.wait(&mut ticket, 1, core, poll);
+            end.line.wait(&mut ticket, 1, None, core, poll);
             Poll::Pending
         });
         self.ticket = ticket;
@@ -244,7 +244,7 @@ impl<M: Message> Future for Accept<'_, M> {
             rt.shared.follow(arrival);
             return Poll::Ready(Connection { rt: rt.clone(), id, peer });
         }
-        streams.line.wait(&mut self.ticket, 1, core, poll);
+        streams.line.wait(&mut self.ticket, 1, None, core, poll);
         Poll::Pending
     }
 }
@@ -268,7 +268,7 @@ impl<M: Message> Future for StreamRecv<'_, M> {
         let outcome = connection.take(&mut self.ticket);
         connection.with_end(|end, core| match outcome {
             Poll::Ready(_) => end.line.leave(&mut self.ticket),
-            Poll::Pending => end.line.wait(&mut self.ticket, 1, core, poll),
+            Poll::Pending => end.line.wait(&mut self.ticket, 1, None, core, poll),
         });
         outcome
     }

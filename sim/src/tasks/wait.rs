@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::task::Context as PollContext;
 
-use super::core::{Core, TaskRef, Who};
+use super::core::{Core, Place, TaskRef, Who};
 
 /// A place in a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +20,8 @@ struct Waiting {
     need: usize,
     called: bool,
     who: Who,
+    /// Where in the program, if that is known.
+    place: Place,
 }
 
 #[derive(Default, Debug)]
@@ -59,6 +61,7 @@ impl Line {
         &mut self,
         ticket: &mut Option<Ticket>,
         need: usize,
+        place: Place,
         core: &Core,
         poll: &PollContext<'_>,
     ) {
@@ -74,7 +77,7 @@ impl Line {
         }
         let own = Ticket(self.next);
         self.next += 1;
-        self.waiting.push_back(Waiting { ticket: own, need, called: false, who: core.who(poll) });
+        self.waiting.push_back(Waiting { ticket: own, need, called: false, who: core.who(poll), place });
         *ticket = Some(own);
     }
 
@@ -122,9 +125,9 @@ impl Line {
         self.call(usize::MAX, core);
     }
 
-    /// Who waits, and for how much.
-    pub(super) fn tasks(&self) -> impl Iterator<Item = (Option<TaskRef>, usize)> + '_ {
-        self.waiting.iter().map(|waiting| (waiting.who.task, waiting.need))
+    /// Who waits, for how much, and where.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (Option<TaskRef>, usize, Place)> + '_ {
+        self.waiting.iter().map(|waiting| (waiting.who.task, waiting.need, waiting.place))
     }
 
     #[inline]

@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as PollContext, Poll, ready};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, Order, TaskRef};
+use super::core::{Blocking, Core, Order, Place, Waiting};
 use super::schedule::Point;
 use super::wait::{Line, Ticket};
 
@@ -38,6 +39,7 @@ pub struct WaitGroup(Rc<Group>);
 pub struct Wait<'a> {
     group: &'a Group,
     ticket: Option<Ticket>,
+    place: Place,
     point: Point,
 }
 
@@ -89,8 +91,9 @@ impl WaitGroup {
 
     /// Waits until everything added is done. Ready at once if nothing was added.
     #[inline]
+    #[track_caller]
     pub fn wait(&self) -> Wait<'_> {
-        Wait { group: &self.0, ticket: None, point: Point::new() }
+        Wait { group: &self.0, ticket: None, place: Some(Location::caller()), point: Point::new() }
     }
 
     /// How many are still to be done.
@@ -124,7 +127,8 @@ impl Future for Wait<'_> {
             group.core.acquire(&group.order);
             return Poll::Ready(());
         }
-        state.line.wait(&mut self.ticket, 1, &group.core, poll);
+        let place = self.place;
+        state.line.wait(&mut self.ticket, 1, place, &group.core, poll);
         Poll::Pending
     }
 }
@@ -137,10 +141,11 @@ impl Drop for Wait<'_> {
 }
 
 impl Blocking for Group {
-    fn report(&self, _: &Core, say: &mut dyn FnMut(Option<TaskRef>, String)) {
+    fn report(&self, _: &Core, say: &mut dyn FnMut(Waiting)) {
         let state = self.state.borrow();
-        for (task, _) in state.line.tasks() {
-            say(task, format!("wait group \"{}\" ({} to go)", self.name, state.count));
+        for (task, _, place) in state.line.tasks() {
+            let what = format!("wait group \"{}\" ({} to go)", self.name, state.count);
+            say(Waiting { task, place, what, on: Vec::new() });
         }
     }
 }
