@@ -40,7 +40,7 @@ pub struct Context<M: Message> {
     pub(crate) draws: u32,
     pub(crate) effects: Effects<M>,
     /// Of a handler that records many effects; until then the effects themselves tell.
-    pub(crate) likes: Likes,
+    many: Many,
     /// Lent by the node for the time of the handler.
     pub(crate) own: Own,
 }
@@ -116,7 +116,7 @@ impl<M: Message> Context<M> {
             watched: false,
             draws: 0,
             effects: Effects::new(),
-            likes: Likes::default(),
+            many: Many::default(),
             own: Own::default(),
         }
     }
@@ -145,11 +145,13 @@ impl<M: Message> Context<M> {
         to.base = from.base;
         to.draws = from.draws;
         mem::swap(&mut from.effects, &mut to.effects);
-        // Nearly always nothing, and moving nothing has its price too.
-        if !from.likes.is_empty() || !to.likes.is_empty() {
-            mem::swap(&mut from.likes, &mut to.likes);
-        }
         from.own.lend(&mut to.own);
+    }
+
+    /// Forgets what a run that was cut short has left.
+    pub(crate) fn reset(&mut self) {
+        self.effects.truncate(0);
+        self.many = Many::default();
     }
 
     /// This node.
@@ -352,21 +354,6 @@ impl<M: Message> Context<M> {
         self.effects.push(id, self.by, 0, code, effect);
     }
 
-    /// To be called when all effects have been applied.
-    #[inline(always)]
-    pub(crate) fn end(&mut self) {
-        if self.effects.len() > Effects::<M>::FEW {
-            self.likes.clear();
-        }
-        self.effects.end();
-    }
-
-    /// Forgets all effects after the first `len`.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.effects.truncate(len);
-        self.likes.clear();
-    }
-
     /// How many of this like came before.
     #[inline(always)]
     fn ordinal(&mut self, like: u64) -> u32 {
@@ -380,13 +367,26 @@ impl<M: Message> Context<M> {
     #[cold]
     #[inline(never)]
     fn ordinal_of_many(&mut self, like: u64) -> u32 {
-        if self.likes.is_empty() {
-            for recorded in self.effects.iter() {
-                self.likes.ordinal(recorded.like);
-            }
+        if self.many.of != self.event {
+            self.many = Many { of: self.event, ..Many::default() };
         }
-        self.likes.ordinal(like)
+        let counted = self.many.counted;
+        for recorded in self.effects.iter().skip(counted) {
+            self.many.likes.ordinal(recorded.like);
+        }
+        self.many.counted = self.effects.len();
+        self.many.likes.count(like)
     }
+}
+
+/// The likes of a handler with many effects.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Many {
+    /// The event that is handled.
+    of: EventId,
+    /// How many of the effects are counted in.
+    counted: usize,
+    likes: Likes,
 }
 
 /// How many of each like one handler has recorded.
@@ -399,9 +399,10 @@ pub(crate) struct Likes {
 impl Likes {
     const FEW: usize = 16;
 
-    #[inline(always)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.few.is_empty()
+    /// How many of this like came before.
+    fn count(&self, like: u64) -> u32 {
+        let few = self.few.iter().find(|(seen, _)| *seen == like).map(|(_, count)| *count);
+        few.or_else(|| self.many.get(&like).copied()).unwrap_or(0)
     }
 
     pub(crate) fn clear(&mut self) {

@@ -40,15 +40,21 @@ impl Delay {
     pub fn sample(self, bits: u64) -> Nanos {
         match self {
             Self::Constant(span) => span,
-            Self::Uniform { min, max } => {
-                let width = max.saturating_sub(min).saturating_add(1);
-                min + ((u128::from(bits) * u128::from(width)) >> 64) as u64
-            }
+            Self::Uniform { min, max } => Span::new(min, max).sample(bits),
             Self::Exponential { min, mean } => min.saturating_add(exponential(bits, mean)),
             Self::LongTail { min, max } => {
                 let uniform = (bits >> 32).max(1);
                 (((u128::from(min)) << 32) / u128::from(uniform)).min(u128::from(max)) as u64
             }
+        }
+    }
+
+    /// The span of which every length is alike, if it is such a distribution.
+    pub(crate) const fn span(self) -> Option<Span> {
+        match self {
+            Self::Constant(span) => Some(Span::new(span, span)),
+            Self::Uniform { min, max } => Some(Span::new(min, max)),
+            Self::Exponential { .. } | Self::LongTail { .. } => None,
         }
     }
 
@@ -67,6 +73,24 @@ impl Delay {
             Self::Uniform { max, .. } | Self::LongTail { max, .. } => max,
             Self::Exponential { min, mean } => min.saturating_add(mean.saturating_mul(45)),
         }
+    }
+}
+
+/// A uniform distribution, ready to be sampled often.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    min: Nanos,
+    width: u64,
+}
+
+impl Span {
+    const fn new(min: Nanos, max: Nanos) -> Self {
+        Self { min, width: max.saturating_sub(min).saturating_add(1) }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn sample(self, bits: u64) -> Nanos {
+        self.min + ((bits as u128 * self.width as u128) >> 64) as u64
     }
 }
 

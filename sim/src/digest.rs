@@ -3,6 +3,8 @@
 
 use std::hash::Hasher;
 
+use crate::id::EventId;
+
 /// A rolling 64-bit hash over everything that happened. Not cryptographic.
 ///
 /// It is a [`Hasher`] of its own because std's is keyed by process: integers go in by value, whatever the
@@ -18,8 +20,7 @@ impl Digest {
     /// Takes in one word.
     #[inline(always)]
     pub(crate) const fn absorb(&mut self, word: u64) {
-        let product = ((self.0 ^ word) as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = (product as u64) ^ ((product >> 64) as u64).rotate_left(23) ^ word.rotate_left(17);
+        self.0 = EventId::fold(self.0 ^ word, 0x9e37_79b9_7f4a_7c15).rotate_left(23);
     }
 }
 

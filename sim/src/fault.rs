@@ -202,6 +202,11 @@ impl FaultRates {
         clock_skew_max: 0,
         clock_drift_max: 0,
     };
+
+    /// Whether any kind of fault strikes again and again.
+    pub(crate) const fn strike_over_time(&self) -> bool {
+        self.crash_every | self.pause_every | self.slow_every | self.partition_every > 0
+    }
 }
 
 impl Default for FaultRates {

@@ -96,12 +96,15 @@ impl<T> Queue<T> {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.heap.clear();
+        self.heap.fill(NO_KEY);
         self.keys = 0;
         self.hole = false;
-        self.slots.clear();
         self.free = NO_SLOT;
         self.cancelled = 0;
+        for slot in (0..self.slots.len()).rev() {
+            self.slots[slot].event = None;
+            self.free_slot(SlotId(slot as u32));
+        }
     }
 
     #[cfg(test)]
@@ -166,7 +169,10 @@ impl<T> Queue<T> {
     fn insert_key(&mut self, key: u128) {
         if self.hole {
             self.hole = false;
-            return self.sift_down(0, key);
+            return match self.keys {
+                1 => self.heap[0] = key,
+                _ => self.sift_down(0, key),
+            };
         }
         if self.keys == self.heap.len() {
             self.pad();
@@ -406,14 +412,18 @@ mod tests {
             let mut handles = Vec::new();
             let mut die = seed;
             let mut roll = |bound: u64| {
-                die = EventId::mix(die.wrapping_add(0x9e37_79b9_7f4a_7c15));
+                die = EventId::fold(die.wrapping_add(0x9e37_79b9_7f4a_7c15), die ^ 0xbf58_476d_1ce4_e5b9);
                 die % bound
             };
             for step in 0..500_u64 {
                 match roll(10) {
                     0..=4 => {
                         // Few times and fewer ties, so that ids must decide.
-                        let (time, tie, id) = (roll(20), roll(2) as u32, EventId(EventId::mix(step)));
+                        let (time, tie, id) = (
+                            roll(20),
+                            roll(2) as u32,
+                            EventId(EventId::fold(step + 1, 0x9e37_79b9_7f4a_7c15)),
+                        );
                         handles.push((queue.push(time, tie, id, EventId::ROOT, || step), (time, tie, id)));
                         model.insert((time, tie, id));
                     }

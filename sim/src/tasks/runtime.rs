@@ -406,6 +406,6 @@ impl<M: Message> Shared<M> {
         let mail = self.mail.take();
         let streams = self.streams.take();
         drop((mail, streams));
-        self.ctx.borrow_mut().truncate(0);
+        self.ctx.borrow_mut().reset();
     }
 }

@@ -128,15 +128,13 @@ impl<P: Process> World<P> {
         observer: &mut O,
     ) {
         let Stamp { id, node: from, .. } = stamp;
-        assert!(
-            to.index() < self.nodes.len(),
-            "{from} sent to {to}, and the world has {} nodes",
-            self.nodes.len()
-        );
+        if to.index() >= self.nodes.len() {
+            refuse_receiver(from, to, self.nodes.len());
+        }
         self.absorb(id, &message);
         let dice = self.dice.of(id);
-        if self.network_is_reliable {
-            let delay = Fate::delay(&self.network.default, dice);
+        if let Some(span) = self.reliable {
+            let delay = span.sample(dice.bits(Purpose::DELAY));
             return self.put_under_way(stamp, to, message, false, &[delay], observer);
         }
         let link = self.network.link(from, to);
@@ -312,6 +310,12 @@ impl<P: Process> World<P> {
         self.digest.absorb(reason as u64);
         observer.observe(stamp, &Record::Drop { from, label, reason });
     }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse_receiver(from: NodeId, to: NodeId, nodes: usize) -> ! {
+    panic!("{from} sent to {to}, and the world has {nodes} nodes");
 }
 
 /// The label of what travels in a segment, for records.

@@ -19,36 +19,63 @@ impl<P: Process> World<P> {
     #[inline(always)]
     pub(super) fn deliver<O: Observer<P::Message>>(
         &mut self,
-        stamp: Stamp,
-        from: NodeId,
-        mut message: P::Message,
+        (id, by): (EventId, EventId),
+        (from, to): (NodeId, NodeId),
+        message: P::Message,
         corrupt: bool,
         observer: &mut O,
     ) -> bool {
-        if self.nodes[stamp.node.index()].process.is_none() {
-            self.counts.receiver_down += 1;
-            self.drop_message(stamp, from, message.label(), DropReason::Down, observer);
-            return false;
+        if self.nodes[to.index()].process.is_none() || corrupt || !self.cuts.is_empty() {
+            return self.deliver_through((id, by), (from, to), message, corrupt, observer);
         }
-        if !self.cuts.is_empty() && self.is_cut(from, stamp.node) {
-            self.counts.cut += 1;
-            self.drop_message(stamp, from, message.label(), DropReason::Partition, observer);
-            return false;
-        }
-        if corrupt && !self.damage(stamp, from, &mut message) {
-            self.drop_message(stamp, from, message.label(), DropReason::Corrupt, observer);
-            return false;
-        }
+        self.hand_over(Stamp { time: self.now, node: to, id, by }, from, message, observer);
+        true
+    }
+
+    #[inline(always)]
+    fn hand_over<O: Observer<P::Message>>(
+        &mut self,
+        stamp: Stamp,
+        from: NodeId,
+        message: P::Message,
+        observer: &mut O,
+    ) {
         if O::ACTIVE {
             let label = message.label();
             observer.observe(stamp, &Record::Receive { from, label, connection: None, message: &message });
         }
         self.ask(stamp, |process, ctx| process.on_message(ctx, from, message));
-        true
+    }
+
+    /// The same through what may be in its way.
+    #[cold]
+    #[inline(never)]
+    fn deliver_through<O: Observer<P::Message>>(
+        &mut self,
+        (id, by): (EventId, EventId),
+        (from, to): (NodeId, NodeId),
+        mut message: P::Message,
+        corrupt: bool,
+        observer: &mut O,
+    ) -> bool {
+        let stamp = Stamp { time: self.now, node: to, id, by };
+        let reason = if self.nodes[to.index()].process.is_none() {
+            self.counts.receiver_down += 1;
+            DropReason::Down
+        } else if self.is_cut(from, to) {
+            self.counts.cut += 1;
+            DropReason::Partition
+        } else if corrupt && !self.damage(stamp, from, &mut message) {
+            DropReason::Corrupt
+        } else {
+            self.hand_over(stamp, from, message, observer);
+            return true;
+        };
+        self.drop_message(stamp, from, message.label(), reason, observer);
+        false
     }
 
     /// Damages a message unnoticed; false if it is noticed.
-    #[cold]
     fn damage(&mut self, stamp: Stamp, from: NodeId, message: &mut P::Message) -> bool {
         let link = self.network.link(from, stamp.node);
         let unnoticed = link.corruption_kind == Corruption::Undetected
@@ -235,7 +262,7 @@ impl<P: Process> World<P> {
                 observer
                     .observe(stamp, &Record::Stream { label: Label::new("accept"), peer: from, connection });
                 self.send_packet(id, InFlight { from: to, to: from, connection, packet: Packet::Accept });
-                self.handle(stamp, observer, |process, ctx| {
+                self.handle_rarely(stamp, observer, |process, ctx| {
                     process.on_stream(ctx, connection, StreamEvent::Accepted { from });
                 });
             }
@@ -263,7 +290,7 @@ impl<P: Process> World<P> {
             self.send_segment(Stamp { id, by: stamp.id, ..stamp }, connection, segment, observer);
         }
         self.hand_over_next(stamp.node, peer, connection);
-        self.handle(stamp, observer, |process, ctx| {
+        self.handle_rarely(stamp, observer, |process, ctx| {
             process.on_stream(ctx, connection, StreamEvent::Opened);
         });
     }
@@ -292,7 +319,7 @@ impl<P: Process> World<P> {
                     let (label, connection) = (message.label(), Some(connection));
                     observer.observe(stamp, &Record::Receive { from, label, connection, message: &message });
                 }
-                self.handle(stamp, observer, |process, ctx| {
+                self.handle_rarely(stamp, observer, |process, ctx| {
                     process.on_stream(ctx, connection, StreamEvent::Received(message));
                 });
             }
@@ -300,7 +327,7 @@ impl<P: Process> World<P> {
                 self.close_endpoint(stamp.node, connection);
                 observer
                     .observe(stamp, &Record::Stream { label: Label::new("close"), peer: from, connection });
-                self.handle(stamp, observer, |process, ctx| {
+                self.handle_rarely(stamp, observer, |process, ctx| {
                     process.on_stream(ctx, connection, StreamEvent::Closed);
                 });
             }
@@ -345,7 +372,7 @@ impl<P: Process> World<P> {
         }
         self.counts.connections_broken += 1;
         observer.observe(stamp, &Record::Stream { label: Label::new("broken"), peer, connection });
-        self.handle(stamp, observer, |process, ctx| {
+        self.handle_rarely(stamp, observer, |process, ctx| {
             process.on_stream(ctx, connection, StreamEvent::Broken);
         });
         true

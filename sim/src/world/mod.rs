@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::context::{Context, Own};
-use crate::delay::Delay;
+use crate::delay::{Delay, Span};
 use crate::dice::Dice;
 use crate::digest::Digest;
 use crate::disk::{Disk, SyncUnderWay};
@@ -212,8 +212,8 @@ pub struct World<P: Process> {
     queue: Queue<Pending<P::Message>>,
     /// The network as this run has it: without the kinds of fault that the swarm turned off.
     network: Network,
-    /// Whether dice of the delay alone decide what becomes of a message, on every link.
-    network_is_reliable: bool,
+    /// How long every message travels, if one die decides it and nothing else can happen on any link.
+    reliable: Option<Span>,
     /// Whether the plan, an override or a partition has its say too.
     network_is_disturbed: bool,
     /// Whether a node was ever paused or slow in this run.
@@ -241,6 +241,8 @@ pub struct World<P: Process> {
     steps: u64,
     /// How many steps there were before the first event at the time that it is now.
     instant_began: u64,
+    /// With fewer steps than this, no limit of steps is reached.
+    ask_limits_at: u64,
 }
 
 impl<P: Process + Clone> Clone for World<P> {
@@ -255,7 +257,7 @@ impl<P: Process + Clone> Clone for World<P> {
             nodes: self.nodes.clone(),
             queue: self.queue.clone(),
             network: self.network.clone(),
-            network_is_reliable: self.network_is_reliable,
+            reliable: self.reliable,
             network_is_disturbed: self.network_is_disturbed,
             nodes_are_disturbed: self.nodes_are_disturbed,
             calm_from: self.calm_from,
@@ -273,6 +275,7 @@ impl<P: Process + Clone> Clone for World<P> {
             findings: self.findings.clone(),
             steps: self.steps,
             instant_began: self.instant_began,
+            ask_limits_at: self.ask_limits_at,
         }
     }
 }
@@ -305,7 +308,7 @@ impl<P: Process> World<P> {
             nodes: Vec::new(),
             queue: Queue::new(),
             network: Network::default(),
-            network_is_reliable: false,
+            reliable: None,
             network_is_disturbed: false,
             nodes_are_disturbed: false,
             calm_from: config.faults.until,
@@ -323,6 +326,7 @@ impl<P: Process> World<P> {
             findings: Vec::new(),
             steps: 0,
             instant_began: 0,
+            ask_limits_at: 0,
             config,
         };
         world.context.schedule = world.config.schedule;
@@ -342,7 +346,7 @@ impl<P: Process> World<P> {
         self.changed.clear();
         self.cuts.clear();
         self.busy.clear();
-        self.context.truncate(0);
+        self.context.reset();
         self.context.own = Own::default();
         self.context.node = NodeId(0);
         self.context.dice = self.dice;
@@ -352,6 +356,7 @@ impl<P: Process> World<P> {
         self.findings.clear();
         self.steps = 0;
         self.instant_began = 0;
+        self.ask_limits_at = 0;
         self.nodes_are_disturbed = false;
         self.begin_faults();
         self.begin_nodes();
@@ -381,16 +386,35 @@ impl<P: Process> World<P> {
     #[inline(always)]
     fn step_unviolated<O: Observer<P::Message>>(&mut self, observer: &mut O) -> Result<(), Ending> {
         let Some(surfaced) = self.queue.pop() else { return Err(self.end_quietly(observer)) };
-        let limits = &self.limits;
-        let began = if surfaced.time > self.now { self.steps } else { self.instant_began };
-        let is_beyond = (surfaced.time > limits.time)
-            | (self.steps >= limits.steps)
-            | (self.steps - began >= limits.steps_at_once);
-        if is_beyond {
+        if surfaced.time > self.now {
+            if surfaced.time > self.limits.time {
+                return Err(self.meet_limit(surfaced, observer));
+            }
+            self.now = surfaced.time;
+            self.instant_began = self.steps;
+        }
+        // Whoever is called on the way to what happens rarely does not come back: the compiler may then keep what it knows.
+        if self.steps >= self.ask_limits_at {
+            return self.step_at_limit(surfaced, observer);
+        }
+        self.fire_surfaced(surfaced, observer);
+        if self.violation.is_some() { Err(Ending::Violated) } else { Ok(()) }
+    }
+
+    /// Fires an event unless there were too many, in all or at this instant.
+    #[cold]
+    #[inline(never)]
+    fn step_at_limit<O: Observer<P::Message>>(
+        &mut self,
+        surfaced: Surfaced,
+        observer: &mut O,
+    ) -> Result<(), Ending> {
+        let Limits { steps, steps_at_once, .. } = self.limits;
+        // An instant that begins later can only put this off.
+        self.ask_limits_at = steps.min(self.instant_began.saturating_add(steps_at_once));
+        if self.steps >= self.ask_limits_at {
             return Err(self.meet_limit(surfaced, observer));
         }
-        self.instant_began = began;
-        self.now = self.now.max(surfaced.time);
         self.fire_surfaced(surfaced, observer);
         if self.violation.is_some() { Err(Ending::Violated) } else { Ok(()) }
     }
@@ -471,68 +495,50 @@ impl<P: Process> World<P> {
 
     #[inline(always)]
     fn fire_surfaced<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
-        self.steps += 1;
-        let place = self.queue.place(surfaced);
-        let node = match place.event {
-            Some(Pending::Deliver { to, .. }) => to,
-            Some(Pending::Timer { node, .. }) => node,
-            _ => return self.fire_rare(surfaced, observer),
-        };
-        if self.nodes_are_disturbed && self.nodes[node.index()].disturbed {
-            return self.fire_disturbed(surfaced, node, observer);
+        if self.nodes_are_disturbed {
+            return self.fire_or_defer(surfaced, observer);
         }
-        self.fire_undisturbed(surfaced, observer);
+        self.fire_now(surfaced, observer);
     }
 
-    #[cold]
     #[inline(never)]
-    fn fire_disturbed<O: Observer<P::Message>>(
-        &mut self,
-        surfaced: Surfaced,
-        node: NodeId,
-        observer: &mut O,
-    ) {
-        if let Some(surfaced) = self.defer_disturbed(surfaced, node) {
-            self.fire_undisturbed(surfaced, observer);
+    fn fire_or_defer<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
+        if let Some(surfaced) = self.defer_disturbed(surfaced) {
+            self.fire_now(surfaced, observer);
         }
     }
 
-    /// Fires a delivery or a timer.
     #[inline(always)]
-    fn fire_undisturbed<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
+    fn fire_now<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
+        self.steps += 1;
         let place = self.queue.place(surfaced);
         let (id, by) = (place.id, place.by);
         self.digest.absorb(id.0 ^ self.now);
-        let stamp = match place.event {
+        let node = match place.event {
             Some(Pending::Deliver { from, to, corrupt, .. }) => {
                 let Some(Pending::Deliver { message, .. }) = place.event.take() else { unreachable!() };
                 self.queue.free(surfaced);
-                let stamp = Stamp { time: self.now, node: to, id, by };
-                if !self.deliver(stamp, from, message, corrupt, observer) {
+                if !self.deliver((id, by), (from, to), message, corrupt, observer) {
                     return;
                 }
-                stamp
+                to
             }
             Some(Pending::Timer { node, label, code }) => {
                 place.event = None;
                 self.queue.free(surfaced);
                 let stamp = Stamp { time: self.now, node, id, by };
                 self.fire_timer(stamp, label, code, observer);
-                stamp
+                node
             }
-            _ => unreachable!("these are rare"),
+            _ => return self.fire_rare(surfaced, observer),
         };
-        self.settle(stamp, observer);
+        // One copy of the code that applies effects, for both.
+        self.settle(node, (id, by), observer);
     }
 
     #[inline(never)]
     fn fire_rare<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
-        let node = self.queue.place(surfaced).event.as_ref().and_then(Pending::handled_by);
-        let disturbed = node.filter(|node| self.nodes[node.index()].disturbed);
-        let deferred = disturbed.map_or(Some(surfaced), |node| self.defer_disturbed(surfaced, node));
-        let Some(surfaced) = deferred else { return };
         let Taken { id, by, event, .. } = self.queue.release(surfaced);
-        self.digest.absorb(id.0 ^ self.now);
         // What a panic would be blamed on.
         self.context.event = id;
         match event {

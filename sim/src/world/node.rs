@@ -101,16 +101,20 @@ impl<P: Process> Node<P> {
 }
 
 impl<P: Process> World<P> {
-    /// Runs one of a node's handlers and applies what it asked for; crashes the node in the middle if the dice
-    /// or an override say so.
-    pub(super) fn handle<O: Observer<P::Message>>(
+    /// Runs one of a node's handlers that are not in every run's every moment, and applies what it asked for.
+    pub(super) fn handle_rarely<O: Observer<P::Message>>(
         &mut self,
         stamp: Stamp,
         observer: &mut O,
         handler: impl FnOnce(&mut P, &mut Context<P::Message>),
     ) {
         self.ask(stamp, handler);
-        self.settle(stamp, observer);
+        self.settle_rarely(stamp, observer);
+    }
+
+    #[inline(never)]
+    fn settle_rarely<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
+        self.settle(stamp.node, (stamp.id, stamp.by), observer);
     }
 
     /// Runs one of a node's handlers, which records what it asks for.
@@ -131,30 +135,42 @@ impl<P: Process> World<P> {
         ctx.own.lend(&mut node.own);
     }
 
-    /// Applies what a handler asked for, or a prefix of it, if the node crashes in the middle.
+    /// Applies what a handler asked for, or a prefix of it, if the dice or an override say that the node crashes in the
+    /// middle.
     #[inline(always)]
-    pub(super) fn settle<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
+    pub(super) fn settle<O: Observer<P::Message>>(
+        &mut self,
+        node: NodeId,
+        (id, by): (EventId, EventId),
+        observer: &mut O,
+    ) {
         if self.crashes_in_handlers {
-            return self.settle_or_crash(stamp, observer);
+            return self.settle_or_crash(node, (id, by), observer);
         }
-        self.apply_all(stamp, observer);
+        self.apply_all(node, observer);
     }
 
     #[inline(always)]
-    fn apply_all<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
+    fn apply_all<O: Observer<P::Message>>(&mut self, node: NodeId, observer: &mut O) {
         for index in 0..self.context.effects.len() {
-            self.apply(stamp.node, index, observer);
+            self.apply(node, index, observer);
         }
-        self.context.end();
+        self.context.effects.end();
     }
 
     #[inline(never)]
-    fn settle_or_crash<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
+    fn settle_or_crash<O: Observer<P::Message>>(
+        &mut self,
+        node: NodeId,
+        (id, by): (EventId, EventId),
+        observer: &mut O,
+    ) {
+        let stamp = Stamp { time: self.now, node, id, by };
         let Some(count) = self.crash_after(stamp, self.context.effects.len()) else {
-            return self.apply_all(stamp, observer);
+            return self.apply_all(node, observer);
         };
-        self.context.truncate(count as usize);
-        self.apply_all(stamp, observer);
+        self.context.effects.truncate(count as usize);
+        self.apply_all(node, observer);
         self.crash_in_handler(stamp, count, observer);
     }
 
@@ -180,7 +196,7 @@ impl<P: Process> World<P> {
         self.context.node = stamp.node;
         let process = (self.boot)(stamp.node);
         self.nodes[stamp.node.index()].process = Some(process);
-        self.handle(stamp, observer, P::on_start);
+        self.handle_rarely(stamp, observer, P::on_start);
     }
 
     #[inline(always)]
@@ -227,7 +243,7 @@ impl<P: Process> World<P> {
         }
         self.digest.absorb(u64::from(result.is_ok()));
         observer.observe(stamp, &Record::Disk { label: sync.label, action: DiskAction::Synced(result) });
-        self.handle(stamp, observer, |process, ctx| process.on_sync(ctx, sync.label, result));
+        self.handle_rarely(stamp, observer, |process, ctx| process.on_sync(ctx, sync.label, result));
     }
 
     /// Stops a node. What its disk keeps of what was not synced is thrown by the dice of the crash.
@@ -316,7 +332,9 @@ impl<P: Process> World<P> {
     /// Puts off an event of a node that is paused or slow; gives it back if it is to be handled now.
     #[cold]
     #[inline(never)]
-    pub(super) fn defer_disturbed(&mut self, surfaced: Surfaced, at: NodeId) -> Option<Surfaced> {
+    pub(super) fn defer_disturbed(&mut self, surfaced: Surfaced) -> Option<Surfaced> {
+        let at = self.queue.place(surfaced).event.as_ref().and_then(Pending::handled_by);
+        let Some(at) = at.filter(|at| self.nodes[at.index()].disturbed) else { return Some(surfaced) };
         let node = &mut self.nodes[at.index()];
         if node.process.is_none() {
             return Some(surfaced);
@@ -336,7 +354,6 @@ impl<P: Process> World<P> {
             node.refresh_disturbed(self.now);
             return Some(self.queue.put_aside(event));
         };
-        self.steps -= 1;
         let code = match &event.event {
             Pending::Timer { code, .. } => Some(*code),
             _ => None,

@@ -77,6 +77,9 @@ impl<P: Process> World<P> {
             self.schedule_listed(index, 0, fault);
         }
         let rates = &config.faults.rates;
+        if !rates.strike_over_time() {
+            return;
+        }
         for node in (0..config.nodes).map(NodeId) {
             if rates.crash_nodes.as_ref().is_none_or(|nodes| nodes.contains(&node)) {
                 self.schedule_rated(RateKind::Crash, node, 0);
@@ -111,10 +114,12 @@ impl<P: Process> World<P> {
     fn look_at_network(&mut self) {
         self.network_is_disturbed =
             !self.targeted.is_empty() || !self.overrides.is_empty() || !self.cuts.is_empty();
-        self.network_is_reliable = !self.network_is_disturbed
+        let link = &self.network.default;
+        let is_reliable = !self.network_is_disturbed
             && self.network.links.is_empty()
-            && self.network.default.is_reliable()
-            && self.network.default.bandwidth == 0;
+            && link.is_reliable()
+            && link.bandwidth == 0;
+        self.reliable = link.delay.span().filter(|_| is_reliable);
     }
 
     pub(super) fn clock_of(&mut self, node: NodeId) -> Clock {
