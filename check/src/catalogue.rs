@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use sim::Schedule;
 
 use crate::run::{Runner, TypedRunner};
 use crate::scenario::{Expected, Scenario, Setup};
+use crate::schedule::{self, SCHEDULE};
 use crate::settings::{self, SettingsError};
 
 /// A scenario whose type has been forgotten.
@@ -69,10 +71,21 @@ impl<S: Scenario> Entry for Arc<S> {
 
     fn prepare(&self, changes: &Map<String, Value>) -> Result<Box<dyn Prepared>, SettingsError> {
         let name = (**self).name();
-        let typed = settings::from_changes(&name, &(**self).defaults(), changes)?;
-        let setup =
+        // Every scenario has this one, unless it has one of its own by that name.
+        let defaults = (**self).defaults();
+        let mut changes = changes.clone();
+        let has_own = settings::to_map(&defaults).contains_key(SCHEDULE);
+        let named = if has_own { None } else { changes.remove(SCHEDULE) };
+        let schedule =
+            named.as_ref().map(|value| schedule::parse(&name, value)).transpose()?.unwrap_or_default();
+        let typed = settings::from_changes(&name, &defaults, &changes)?;
+        let mut setup =
             (**self).setup(&typed).map_err(|reason| SettingsError::Impossible { scenario: name, reason })?;
-        let map = settings::to_map(&typed);
+        let mut map = settings::to_map(&typed);
+        if let Some(value) = named.filter(|_| schedule != Schedule::default()) {
+            setup.config.schedule = schedule;
+            map.insert(SCHEDULE.to_owned(), value);
+        }
         Ok(Box::new(TypedPrepared { scenario: Self::clone(self), settings: typed, map, setup }))
     }
 }

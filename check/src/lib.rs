@@ -9,21 +9,24 @@
 //! never sees one.
 
 mod catalogue;
+pub mod explore;
 mod history;
 pub mod linearizability;
 mod panics;
 mod reproduction;
 mod run;
 mod scenario;
+mod schedule;
 mod settings;
 pub mod sweep;
 
 pub use catalogue::{Catalogue, Entry, Prepared, UnknownScenario};
+pub use explore::{Explore, ExploreReport, Violated, explore};
 pub use history::{Ended, History, Operation};
 pub use reproduction::{
     DecisionText, Expectation, OverrideText, Reproduction, ReproductionError, parse_overrides,
 };
-pub use run::{Outcome, Runner};
+pub use run::{Driven, Driver, Outcome, Runner};
 pub use scenario::{Expected, Judgement, Run, Scenario, Setup};
 pub use settings::{SettingsError, parse_pairs};
 pub use sweep::{Agreement, Found, Met, Sweep, SweepReport, sweep};

@@ -68,6 +68,8 @@ pub enum DecisionText {
     Synced(bool),
     /// The place among events at the same instant.
     Order(u32),
+    /// How much later than due it happens, in nanoseconds.
+    Late(Nanos),
 }
 
 /// What is wrong with a reproduction.
@@ -167,6 +169,7 @@ impl DecisionText {
             Self::Synced(true) => Decision::Sync(Ok(())),
             Self::Synced(false) => Decision::Sync(Err(SyncError::Device)),
             Self::Order(place) => Decision::Order(*place),
+            Self::Late(span) => Decision::Late(*span),
         }
     }
 
@@ -178,6 +181,7 @@ impl DecisionText {
             Self::Keep(_) => "disk",
             Self::Synced(_) => "sync",
             Self::Order(_) => "order",
+            Self::Late(_) => "lateness",
         }
     }
 }
@@ -191,6 +195,7 @@ impl From<(EventId, &Decision)> for OverrideText {
             Decision::Keep(everything) => DecisionText::Keep(*everything),
             Decision::Sync(result) => DecisionText::Synced(result.is_ok()),
             Decision::Order(place) => DecisionText::Order(*place),
+            Decision::Late(span) => DecisionText::Late(*span),
         };
         Self { event: id.to_string(), decision }
     }

@@ -1,11 +1,16 @@
 //! One run, from a seed to a verdict.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::sync::Arc;
 
 use serde_json::Value;
-use sim::{Ending, FaultCounts, Nanos, Observer, Overrides, Process, Violation, World};
+use sim::{
+    Candidate, Digest, Ending, EventId, FaultCounts, Message, Nanos, Observer, Overrides, Process, Record,
+    Stamp, Touch, Violation, World,
+};
 use traces::{Algorithms, End, Header, Recorder, WriteError};
 
 use crate::catalogue::TypedPrepared;
@@ -61,6 +66,51 @@ pub trait Runner {
         overrides: &Overrides,
         sink: &mut dyn Write,
     ) -> Result<Outcome, WriteError>;
+
+    /// The same run, in which a driver chooses among the events that are due within `window` of the earliest.
+    fn drive(&mut self, seed: u64, window: Nanos, driver: &mut dyn Driver) -> Driven;
+}
+
+/// Chooses which event is next, where that is not to be the earliest.
+pub trait Driver {
+    /// The next event, if that is known already.
+    fn planned(&mut self) -> Option<EventId>;
+
+    /// The next of these; `None` gives up the run.
+    fn choose(&mut self, world_time: Nanos, candidates: &[Candidate]) -> Option<EventId>;
+
+    /// What the event touched that was fired last; also that it told the judges something, and that it moved time on.
+    fn fired(&mut self, touches: &[Touch]);
+}
+
+/// What came of a run with a [`Driver`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Driven {
+    /// `None` if the driver gave up.
+    pub outcome: Option<Outcome>,
+    /// A digest of all that the judges were told, in order and without times.
+    pub told: u64,
+}
+
+/// What the judges are told, in the order in which they are told it, by all nodes.
+pub(crate) const HISTORY: Touch = Touch { object: 6, writes: true };
+
+/// Remembers what the judges are told, and nothing else.
+struct Told<'t> {
+    digest: Digest,
+    now: &'t Cell<bool>,
+}
+
+impl<M: Message> Observer<M> for Told<'_> {
+    fn observe(&mut self, stamp: Stamp, record: &Record<'_, M>) {
+        match record {
+            Record::Invoke { note } | Record::Note { note } => note.hash(&mut self.digest),
+            Record::Return { of, status, note } => (of.0.0, *status as u64, note).hash(&mut self.digest),
+            _ => return,
+        }
+        stamp.node.0.hash(&mut self.digest);
+        self.now.set(true);
+    }
 }
 
 pub(crate) struct TypedRunner<'p, S: Scenario> {
@@ -88,6 +138,11 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
         let (ending, panicked_at) = panics::silenced(|| {
             world.run_while(&mut (&mut *history, observer), |world| prepared.scenario.invariant(world))
         });
+        self.judge(seed, ending, panicked_at)
+    }
+
+    fn judge(&self, seed: u64, ending: Ending, panicked_at: Option<String>) -> Outcome {
+        let Self { prepared, world, history } = self;
         let findings = world.findings().to_vec();
         let mut judgement = Judgement { time: world.now(), violations: findings, ..Judgement::default() };
         if let Some(violation) = world.violation() {
@@ -121,7 +176,68 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
     }
 }
 
+impl<S: Scenario> TypedRunner<'_, S> {
+    /// Drives a world that was reset; how the run ended, unless the driver gave up.
+    fn driven(&mut self, window: Nanos, driver: &mut dyn Driver, told: &mut Told<'_>) -> Option<Ending> {
+        let Self { prepared, world, history } = self;
+        let told_now = told.now;
+        let (mut candidates, mut touches) = (Vec::new(), Vec::new());
+        // The event that was fired last, and the time before it.
+        let mut last: Option<(Candidate, Nanos)> = None;
+        let mut gave_up = false;
+        let mut observer = (&mut *history, told);
+        let ending = world.run_chosen(&mut observer, |world| {
+            if let Some((event, before)) = last.take() {
+                touches.clear();
+                touches.push(Touch::NODE);
+                match event.node {
+                    Some(node) => world.take_touched(node, &mut touches),
+                    None => touches.push(Touch::EVERYTHING),
+                }
+                if told_now.take() {
+                    touches.push(HISTORY);
+                }
+                if world.now() > before {
+                    touches.push(Touch { writes: true, ..Touch::TIME });
+                }
+                driver.fired(&touches);
+                if let Some(violation) = prepared.scenario.invariant(world) {
+                    world.end_violated(violation);
+                    return None;
+                }
+            }
+            world.candidates(window, &mut candidates);
+            if candidates.is_empty() {
+                return None;
+            }
+            let next = driver.planned().or_else(|| driver.choose(world.now(), &candidates));
+            let chosen = next.and_then(|id| candidates.iter().find(|candidate| candidate.id == id));
+            gave_up = chosen.is_none();
+            let chosen = *chosen?;
+            last = Some((chosen, world.now()));
+            world.take(chosen.id)
+        });
+        if gave_up {
+            return None;
+        }
+        // Nothing is pending, or a violation ended it: that is for the world to say, and whether it is a deadlock.
+        Some(ending.unwrap_or_else(|| world.run(&mut observer)))
+    }
+}
+
 impl<S: Scenario> Runner for TypedRunner<'_, S> {
+    fn drive(&mut self, seed: u64, window: Nanos, driver: &mut dyn Driver) -> Driven {
+        self.history.clear();
+        self.world.reset(seed, Overrides::default());
+        self.world.watch_touches(true);
+        let told_now = Cell::new(false);
+        let mut told = Told { digest: Digest::new(0), now: &told_now };
+        let (ending, panicked_at) = panics::silenced(|| self.driven(window, driver, &mut told));
+        self.world.watch_touches(false);
+        let outcome = ending.map(|ending| self.judge(seed, ending, panicked_at));
+        Driven { outcome, told: told.digest.finish() }
+    }
+
     fn run(&mut self, seed: u64, overrides: &Overrides) -> Outcome {
         self.observed(seed, overrides, &mut ())
     }

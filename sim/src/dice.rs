@@ -63,6 +63,11 @@ impl Purpose {
     /// The process's own randomness.
     pub const PROCESS: Self = Self(24);
 
+    /// A task's priority.
+    pub const PRIORITY: Self = Self(25);
+    /// Whether a task is put behind all others before a step, and how far.
+    pub const PUT_BEHIND: Self = Self(26);
+
     /// The `index`th die of this purpose for one event.
     #[inline(always)]
     pub const fn nth(self, index: u32) -> Self {

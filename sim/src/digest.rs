@@ -13,7 +13,8 @@ use crate::id::EventId;
 pub struct Digest(u64);
 
 impl Digest {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// Nothing has happened yet.
+    pub const fn new(seed: u64) -> Self {
         Self(seed ^ 0x243f_6a88_85a3_08d3)
     }
 

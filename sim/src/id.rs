@@ -119,6 +119,7 @@ pub(crate) enum Kind {
     Check = 20,
     Task = 21,
     Object = 22,
+    Pick = 23,
 }
 
 impl EventId {

@@ -47,4 +47,4 @@ pub use process::{Either, Process};
 pub use schedule::{Priorities, Schedule, Touch};
 pub use stream::{ConnectionId, StreamEvent};
 pub use time::{MICROS, MILLIS, Nanos, SECONDS};
-pub use world::{Config, Ending, Limits, Violation, World};
+pub use world::{Candidate, Config, Ending, Limits, Violation, World};

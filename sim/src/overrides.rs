@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::disk::SyncError;
-use crate::id::EventId;
+use crate::id::{EventId, Label};
 use crate::time::Nanos;
 
 /// One decision, fixed.
@@ -24,6 +24,8 @@ pub enum Decision {
     Sync(Result<(), SyncError>),
     /// Of any event: its place among those at the same instant; small comes first.
     Order(u32),
+    /// Of any event: it happens so much later than it was due.
+    Late(Nanos),
 }
 
 impl Decision {
@@ -35,6 +37,7 @@ impl Decision {
             Self::Keep(_) => 3,
             Self::Sync(_) => 4,
             Self::Order(_) => 5,
+            Self::Late(_) => 6,
         }
     }
 }
@@ -98,6 +101,22 @@ impl Overrides {
     lookup!(keep, 3, Keep(everything) -> bool = *everything);
     lookup!(sync, 4, Sync(result) -> Result<(), SyncError> = *result);
     lookup!(order, 5, Order(place) -> u32 = *place);
+    lookup!(late, 6, Late(span) -> Nanos = *span);
+
+    /// What is fixed about when an event happens, for the record of it.
+    #[cold]
+    pub(crate) fn picks(&self, id: EventId) -> impl Iterator<Item = (Label, u64)> + use<> {
+        let fixed = |kind| self.decisions.get(&(id, kind)).map(|(decision, _)| decision);
+        let order = match fixed(5) {
+            Some(Decision::Order(place)) => Some((Label::new("order"), u64::from(*place))),
+            _ => None,
+        };
+        let late = match fixed(6) {
+            Some(Decision::Late(span)) => Some((Label::new("late"), *span)),
+            _ => None,
+        };
+        order.into_iter().chain(late)
+    }
 }
 
 impl FromIterator<(EventId, Decision)> for Overrides {

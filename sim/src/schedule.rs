@@ -38,8 +38,22 @@ impl Touch {
     /// Everything there is on the node.
     pub const EVERYTHING: Self = Self { object: u64::MAX, writes: true };
 
+    /// What the time is. Moving it on is a write: two of them come to the same in either order.
+    pub const TIME: Self = Self { object: 1, writes: false };
+    /// That a node is there: every handler of a node touches it, without a change.
+    pub const NODE: Self = Self { object: 5, writes: false };
+    /// What has come to the node from the network.
+    pub(crate) const MAIL: Self = Self { object: 2, writes: true };
+    /// The node's disk, and its syncs.
+    pub(crate) const DISK: Self = Self { object: 3, writes: true };
+    /// The node's connections.
+    pub(crate) const STREAMS: Self = Self { object: 4, writes: true };
+
     /// Whether the order of the two matters.
     pub fn conflicts(self, other: Self) -> bool {
+        if self.object == Self::TIME.object && other.object == Self::TIME.object {
+            return self.writes != other.writes;
+        }
         (self.object == other.object || self.object == u64::MAX || other.object == u64::MAX)
             && (self.writes || other.writes)
     }

@@ -13,6 +13,7 @@
 mod check_history;
 mod diff;
 mod error;
+mod explore;
 mod files;
 mod list;
 mod options;
@@ -63,6 +64,8 @@ enum Verb {
     Run(run::Run),
     /// Run scenarios from many seeds, in parallel
     Sweep(sweep::Sweep),
+    /// Run every interleaving of a small program
+    Explore(explore::Explore),
     /// Run again what a reproduction or a trace says, and see whether it is the same
     Replay(replay::Replay),
     /// Compare two traces, or two seeds: where they part, and why
@@ -130,6 +133,7 @@ impl Console<'_, '_> {
             Verb::List(verb) => list::list(self, verb),
             Verb::Run(verb) => run::run(self, verb),
             Verb::Sweep(verb) => sweep::sweep(self, verb),
+            Verb::Explore(verb) => explore::explore(self, verb),
             Verb::Replay(verb) => replay::replay(self, verb),
             Verb::Diff(verb) => diff::diff(self, verb),
             Verb::CheckHistory(verb) => check_history::check_history(self, verb),

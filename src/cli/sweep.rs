@@ -187,18 +187,18 @@ fn progress_bar(shown: bool, runs: u64) -> ProgressBar {
 }
 
 /// How long the sweep itself took: for standard error alone.
-struct Stopwatch(
+pub(super) struct Stopwatch(
     #[expect(clippy::disallowed_types, reason = "the speed of a sweep is told, and reaches no run")]
     std::time::Instant,
 );
 
 impl Stopwatch {
     #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "as above")]
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self(std::time::Instant::now())
     }
 
-    fn speed(&self, runs: u64) -> String {
+    pub(super) fn speed(&self, runs: u64) -> String {
         let millis = self.0.elapsed().as_millis().max(1);
         let speed = u128::from(runs) * 1000 / millis;
         format!("{} in {}.{:03} s, {speed} a second", count(runs, "run"), millis / 1000, millis % 1000)

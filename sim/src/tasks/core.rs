@@ -345,6 +345,8 @@ impl Core {
         drop(body);
         let ended = self.remove(id)?;
         if self.main.get() == Some(id) {
+            // Nothing on this node has an effect any more.
+            self.touch_it(Touch::EVERYTHING);
             self.over.set(true);
         }
         Some(ended.label)
@@ -497,8 +499,13 @@ impl Core {
 
     #[inline(always)]
     pub(super) fn touch(&self, object: u64, writes: bool) {
+        self.touch_it(Touch { object, writes });
+    }
+
+    #[inline(always)]
+    pub(super) fn touch_it(&self, touch: Touch) {
         if self.watched.get() {
-            self.note_touch(Touch { object, writes });
+            self.note_touch(touch);
         }
     }
 
@@ -581,6 +588,13 @@ impl Core {
     pub(super) fn wake_task(&self, id: TaskRef) {
         let tasks = self.tasks.borrow();
         let Some(slot) = tasks.slots.get(id.slot as usize) else { return };
+        if self.watched.get()
+            && let Some(task) = tasks.get(id)
+        {
+            // Two that wake a task come to the same in either order, but not if one of them is itself the step of the
+            // task unless it was woken before: what comes from outside.
+            self.touch(task.key, self.running.get().is_none());
+        }
         if slot.generation == id.generation && !slot.handle.queued.load(Relaxed) {
             slot.handle.queued.store(true, Relaxed);
             self.ready.borrow_mut().push(id);
@@ -647,6 +661,7 @@ impl Core {
 
     /// Forgets a sleep. True if its timer is still pending.
     pub(super) fn end_sleep(&self, key: u64) -> bool {
+        self.touch(key, true);
         self.sleepers.borrow_mut().remove(&key).is_some_and(|sleeper| !sleeper.fired)
     }
 

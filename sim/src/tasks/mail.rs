@@ -9,6 +9,7 @@ use std::task::{Context as PollContext, Poll};
 use crate::disk::SyncError;
 use crate::id::{EventId, NodeId};
 use crate::message::Message;
+use crate::schedule::Touch;
 
 use super::core::{Core, Who};
 use super::runtime::{Runtime, Shared};
@@ -73,6 +74,7 @@ impl<M: Message> Shared<M> {
     /// Takes the next datagram if it is the ticket holder's turn; the running task goes on from its arrival.
     #[inline]
     pub(super) fn take_letter(&self, ticket: &mut Option<Ticket>) -> Option<(NodeId, M)> {
+        self.core.touch_it(Touch::MAIL);
         let mut mail = self.mail.borrow_mut();
         if !mail.line.may_take(*ticket, 1, mail.letters.len()) {
             return None;
@@ -107,6 +109,7 @@ impl<M: Message> Future for Recv<'_, M> {
 impl<M: Message> Drop for Recv<'_, M> {
     fn drop(&mut self) {
         if self.ticket.is_some() {
+            self.shared.core.touch_it(Touch::MAIL);
             let mut mail = self.shared.mail.borrow_mut();
             let mail = &mut *mail;
             mail.line.leave(&mut self.ticket);
@@ -144,6 +147,7 @@ impl<M: Message> Future for Syncing<M> {
 
     fn poll(self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<Self::Output> {
         let shared = &self.rt.shared;
+        shared.core.touch_it(Touch::DISK);
         let mut syncs = shared.syncs.0.borrow_mut();
         let Some(sync) = syncs.iter_mut().find(|sync| sync.end == self.end) else { return Poll::Pending };
         if let Some(result) = sync.result {

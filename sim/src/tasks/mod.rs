@@ -79,7 +79,8 @@ pub use wait_group::{Wait, WaitGroup};
 
 use self::core::Work;
 use self::join::End;
-use self::runtime::{SLEEP, Shared, WAKE};
+pub(crate) use self::runtime::WAKE;
+use self::runtime::{SLEEP, Shared};
 
 /// A node whose code is a program of tasks.
 ///
@@ -173,6 +174,7 @@ impl<M: Message> Process for Tasks<M> {
     fn on_message(&mut self, ctx: &mut Context<M>, from: NodeId, message: M) {
         let arrival = ctx.event();
         self.handle(ctx, |shared| {
+            shared.core.touch_it(Touch::MAIL);
             shared.mail.borrow_mut().put(&shared.core, arrival, from, message);
             shared.react();
         });
@@ -187,6 +189,7 @@ impl<M: Message> Process for Tasks<M> {
                 }
             }
             SLEEP => {
+                shared.core.touch(timer.key, true);
                 shared.core.fire_sleep(timer.key);
                 shared.react();
             }
@@ -197,6 +200,7 @@ impl<M: Message> Process for Tasks<M> {
     fn on_sync(&mut self, ctx: &mut Context<M>, _: Label, result: Result<(), SyncError>) {
         let end = ctx.event();
         self.handle(ctx, |shared| {
+            shared.core.touch_it(Touch::DISK);
             shared.syncs.finish(&shared.core, end, result);
             shared.react();
         });
@@ -205,6 +209,7 @@ impl<M: Message> Process for Tasks<M> {
     fn on_stream(&mut self, ctx: &mut Context<M>, connection: ConnectionId, event: StreamEvent<M>) {
         let arrival = ctx.event();
         self.handle(ctx, |shared| {
+            shared.core.touch_it(Touch::STREAMS);
             shared.streams.borrow_mut().happen(&shared.core, arrival, connection, event);
             shared.react();
         });

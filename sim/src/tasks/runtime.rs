@@ -11,6 +11,7 @@ use crate::effect::{OpId, Status};
 use crate::id::{EventId, Kind, Label, NodeId};
 use crate::message::Message;
 use crate::observe::TaskAction;
+use crate::schedule::Touch;
 use crate::stream::ConnectionId;
 use crate::time::Nanos;
 
@@ -30,7 +31,7 @@ use super::wait_group::WaitGroup;
 /// The property that tasks violate which are left behind, each waiting for the others, when their program is over.
 pub const TASK_LEAK: &str = "task leak";
 
-pub(super) const WAKE: &str = "wake";
+pub(crate) const WAKE: &str = "wake";
 pub(super) const SLEEP: &str = "sleep";
 
 /// The handle through which the tasks of a node ask for everything; cheap to clone.
@@ -71,6 +72,13 @@ impl<M: Message> Runtime<M> {
     /// The time by the node's own clock, in nanoseconds.
     #[inline]
     pub fn now(&self) -> Nanos {
+        self.shared.core.touch_it(Touch::TIME);
+        self.time()
+    }
+
+    /// The same, of no consequence to what the program does.
+    #[inline]
+    pub(super) fn time(&self) -> Nanos {
         self.shared.ctx.borrow().now()
     }
 
@@ -144,6 +152,9 @@ impl<M: Message> Runtime<M> {
     /// Takes the ids of what this task does and spawns from here on from a place the program names, such as a
     /// page that is fetched, until the next anchor or invocation. See [`Context::anchor`].
     pub fn anchor(&self, place: impl Into<Label>) -> EventId {
+        let place = place.into();
+        // The second visit to a place is another place.
+        self.shared.core.touch(place.code(), true);
         let place = self.shared.ctx.borrow_mut().anchor(place);
         self.shared.core.anchor(place);
         place
@@ -156,26 +167,31 @@ impl<M: Message> Runtime<M> {
 
     /// Reports that a property of the program itself is violated, and ends the run.
     pub fn violate(&self, property: &'static str, detail: impl Into<String>) {
+        self.shared.core.touch_it(Touch::EVERYTHING);
         self.shared.ctx.borrow_mut().violate(property, detail);
     }
 
     /// Replaces a file. The change is durable once a sync asked for after it has ended well.
     pub fn write(&self, file: impl Into<Label>, bytes: impl Into<Vec<u8>>) -> EventId {
+        self.shared.core.touch_it(Touch::DISK);
         self.shared.ctx.borrow_mut().write(file, bytes)
     }
 
     /// Appends to a file, which need not exist.
     pub fn append(&self, file: impl Into<Label>, bytes: impl Into<Vec<u8>>) -> EventId {
+        self.shared.core.touch_it(Touch::DISK);
         self.shared.ctx.borrow_mut().append(file, bytes)
     }
 
     /// Removes a file, which need not exist.
     pub fn remove(&self, file: impl Into<Label>) -> EventId {
+        self.shared.core.touch_it(Touch::DISK);
         self.shared.ctx.borrow_mut().remove(file)
     }
 
     /// A file as the node sees it, synced or not.
     pub fn read(&self, file: impl Into<Label>) -> Option<Vec<u8>> {
+        self.shared.core.touch_it(Touch::DISK);
         self.shared.ctx.borrow().read(file)
     }
 
@@ -196,6 +212,7 @@ impl<M: Message> Runtime<M> {
     /// World::new(Config::new(1), 1, program).run(&mut ());
     /// ```
     pub fn sync(&self, label: impl Into<Label>) -> Syncing<M> {
+        self.shared.core.touch_it(Touch::DISK);
         let asked = self.shared.ctx.borrow_mut().sync(label);
         Syncing::new(self.clone(), asked.sync_end())
     }
@@ -205,6 +222,7 @@ impl<M: Message> Runtime<M> {
     /// # Errors
     /// If it broke before it was open.
     pub fn connect(&self, peer: NodeId) -> Connect<M> {
+        self.shared.core.touch_it(Touch::STREAMS);
         let id: ConnectionId = self.shared.ctx.borrow_mut().connect(peer);
         Connect::new(self.clone(), id, peer)
     }

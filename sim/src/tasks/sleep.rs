@@ -32,7 +32,7 @@ pub struct Elapsed;
 
 impl<M: Message> Sleep<M> {
     pub(super) fn new(rt: Runtime<M>, span: Nanos) -> Self {
-        let deadline = rt.now().saturating_add(span);
+        let deadline = rt.time().saturating_add(span);
         Self { rt, deadline, key: None }
     }
 }
@@ -56,7 +56,7 @@ impl<M: Message> Future for Sleep<M> {
             Some(_) => Poll::Pending,
             None => {
                 if let Some(place) = core.begin_sleep(poll) {
-                    self.rt.set_sleep(place, self.deadline.saturating_sub(self.rt.now()));
+                    self.rt.set_sleep(place, self.deadline.saturating_sub(self.rt.time()));
                     self.key = Some(place.0);
                 }
                 Poll::Pending

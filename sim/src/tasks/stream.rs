@@ -8,6 +8,7 @@ use std::task::{Context as PollContext, Poll};
 
 use crate::id::{EventId, NodeId};
 use crate::message::Message;
+use crate::schedule::Touch;
 use crate::stream::{ConnectionId, StreamEvent};
 
 use super::core::Core;
@@ -155,6 +156,7 @@ impl<M: Message> Connection<M> {
 
     fn take(&self, ticket: &mut Option<Ticket>) -> Poll<Result<Option<M>, Broken>> {
         let shared = &self.rt.shared;
+        shared.core.touch_it(Touch::STREAMS);
         let mut streams = shared.streams.borrow_mut();
         let Some(end) = streams.ends.get_mut(&self.id) else { return Poll::Pending };
         if end.line.may_take(*ticket, 1, end.inbox.len())
@@ -177,6 +179,7 @@ impl<M: Message> Connection<M> {
 
     fn with_end<T>(&self, change: impl FnOnce(&mut End<M>, &Core) -> T) -> Option<T> {
         let shared = &self.rt.shared;
+        shared.core.touch_it(Touch::STREAMS);
         shared.streams.borrow_mut().ends.get_mut(&self.id).map(|end| change(end, &shared.core))
     }
 }
@@ -235,6 +238,7 @@ impl<M: Message> Future for Accept<'_, M> {
     fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<Connection<M>> {
         let rt = self.rt;
         let Shared { core, streams, .. } = &*rt.shared;
+        core.touch_it(Touch::STREAMS);
         let mut streams = streams.borrow_mut();
         let streams = &mut *streams;
         if streams.line.may_take(self.ticket, 1, streams.accepted.len())

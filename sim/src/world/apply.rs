@@ -12,6 +12,7 @@ use crate::network::Fate;
 use crate::observe::{DiskAction, DropReason, Observer, Record, Stamp};
 use crate::process::Process;
 use crate::stream::{ConnectionId, Segment};
+use crate::tasks::WAKE;
 use crate::time::{Nanos, SECONDS};
 
 use super::{Pending, Violation, World};
@@ -112,7 +113,14 @@ impl<P: Process> World<P> {
         let node = stamp.node;
         let delay = self.nodes[node.index()].own.clock().wait(delay);
         let time = self.now.saturating_add(delay);
-        let slot = self.schedule(time, stamp.id, stamp.by, || Pending::Timer { node, label, code });
+        let event = || Pending::Timer { node, label, code };
+        let slot = match self.context.schedule.priorities {
+            Some(priorities) if label.word == WAKE => {
+                let tie = self.tie_of_step(node, label.key, stamp.id, priorities);
+                self.queue.push(time, tie, stamp.id, stamp.by, event)
+            }
+            _ => self.schedule(time, stamp.id, stamp.by, event),
+        };
         if let Some(replaced) = self.nodes[node.index()].insert_timer(code, slot) {
             self.queue.cancel(replaced);
         }

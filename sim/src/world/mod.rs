@@ -5,6 +5,7 @@
 //! other.
 
 mod apply;
+mod choose;
 mod deliver;
 mod node;
 mod strike;
@@ -16,21 +17,22 @@ use std::sync::Arc;
 
 use crate::context::{Context, Own};
 use crate::delay::{Delay, Span};
-use crate::dice::Dice;
+use crate::dice::{Dice, Purpose};
 use crate::digest::Digest;
 use crate::disk::{Disk, SyncUnderWay};
 use crate::fault::{FaultCounts, FaultPlan};
-use crate::id::{EventId, Label, NodeId};
+use crate::id::{EventId, Kind, Label, NodeId};
 use crate::message::Message;
 use crate::network::{Cut, Link, Network};
 use crate::observe::{Observer, Record, Stamp};
 use crate::overrides::Overrides;
 use crate::process::Process;
 use crate::queue::{Queue, Surfaced, Taken};
-use crate::schedule::{Schedule, Touch};
+use crate::schedule::{Priorities, Schedule, Touch};
 use crate::stream::{ConnectionId, Packet};
 use crate::time::{MILLIS, Nanos, SECONDS};
 
+pub use choose::Candidate;
 use node::Node;
 use strike::{RateKind, Swarm};
 
@@ -238,6 +240,9 @@ pub struct World<P: Process> {
     violation: Option<Violation>,
     /// What was violated without ending the run.
     findings: Vec<Violation>,
+    /// Where tasks have priorities: those that have lost theirs, and how far behind they are now. An entry belongs to
+    /// its node, and only a step of that task changes it.
+    put_behind: std::collections::BTreeMap<(NodeId, u64), u32>,
     steps: u64,
     /// How many steps there were before the first event at the time that it is now.
     instant_began: u64,
@@ -273,6 +278,7 @@ impl<P: Process + Clone> Clone for World<P> {
             counts: self.counts,
             violation: self.violation.clone(),
             findings: self.findings.clone(),
+            put_behind: self.put_behind.clone(),
             steps: self.steps,
             instant_began: self.instant_began,
             ask_limits_at: self.ask_limits_at,
@@ -324,6 +330,7 @@ impl<P: Process> World<P> {
             counts: FaultCounts::default(),
             violation: None,
             findings: Vec::new(),
+            put_behind: std::collections::BTreeMap::new(),
             steps: 0,
             instant_began: 0,
             ask_limits_at: 0,
@@ -354,6 +361,7 @@ impl<P: Process> World<P> {
         self.counts = FaultCounts::default();
         self.violation = None;
         self.findings.clear();
+        self.put_behind.clear();
         self.steps = 0;
         self.instant_began = 0;
         self.ask_limits_at = 0;
@@ -532,6 +540,9 @@ impl<P: Process> World<P> {
             }
             _ => return self.fire_rare(surfaced, observer),
         };
+        if O::ACTIVE && !self.overrides.is_empty() {
+            self.tell_picks(Stamp { time: self.now, node, id, by }, observer);
+        }
         // One copy of the code that applies effects, for both.
         self.settle(node, (id, by), observer);
     }
@@ -595,9 +606,14 @@ impl<P: Process> World<P> {
         &self.findings
     }
 
-    /// From now on [`World::take_touched`] tells what each handler touched.
-    pub const fn watch_touches(&mut self) {
-        self.context.watched = true;
+    /// Whether [`World::take_touched`] tells what handlers touched, in a run that begins now.
+    pub const fn watch_touches(&mut self, watched: bool) {
+        self.context.watched = watched;
+    }
+
+    /// Ends the run with a violation that somebody saw from outside.
+    pub fn end_violated(&mut self, violation: Violation) {
+        self.violate(violation, &mut ());
     }
 
     /// Adds what handlers of this node have touched since this was asked last. A process that cannot tell says
@@ -642,8 +658,38 @@ impl<P: Process> World<P> {
         by: EventId,
         event: impl FnOnce() -> Pending<P::Message>,
     ) -> crate::queue::SlotId {
+        if self.overrides.is_empty() {
+            return self.queue.push(time, self.dice.tie(id), id, by, event);
+        }
+        let time = time.saturating_add(self.overrides.late(id).unwrap_or(0));
         let tie = self.tie(id);
         self.queue.push(time, tie, id, by, event)
+    }
+
+    /// The place of a task's step among the events at its instant, where tasks have priorities.
+    #[cold]
+    fn tie_of_step(&mut self, node: NodeId, task: u64, step: EventId, priorities: Priorities) -> u32 {
+        const BEHIND: u32 = 1 << 31;
+        if let Some(place) = self.overrides.order(step) {
+            return place;
+        }
+        let dice = self.dice.of(step);
+        if dice.chance(Purpose::PUT_BEHIND, priorities.change) {
+            let how_far = BEHIND | dice.bits(Purpose::PUT_BEHIND.nth(1)) as u32;
+            self.put_behind.insert((node, task), how_far);
+        }
+        let own = self.dice.of(EventId(task)).bits(Purpose::PRIORITY) as u32 & !BEHIND;
+        self.put_behind.get(&(node, task)).copied().unwrap_or(own)
+    }
+
+    /// Tells what was fixed about when this event happens.
+    #[cold]
+    #[inline(never)]
+    fn tell_picks<O: Observer<P::Message>>(&self, stamp: Stamp, observer: &mut O) {
+        for (label, value) in self.overrides.picks(stamp.id) {
+            let id = stamp.id.child(EventId::like(Kind::Pick, 0, label.code()), 0);
+            observer.observe(Stamp { id, by: stamp.id, ..stamp }, &Record::Pick { label, value });
+        }
     }
 
     #[inline(always)]
