@@ -7,6 +7,7 @@ use std::rc::Rc;
 use sim::tasks::{Mutex, Receiver, Sender, WaitGroup};
 
 use super::Crawler;
+use super::gate::{Gate, Keeper};
 use crate::web::PageId;
 
 /// Which program crawls.
@@ -18,8 +19,10 @@ pub(super) enum Program {
     SpawnWithoutWaiting,
     /// C3: a task per page and a map that all of them share without a lock.
     SharedMap,
-    /// C5: a lock around the map, and a wait group.
-    Locked,
+    /// C4: a lock around the map that whoever has it keeps.
+    NeverUnlocked,
+    /// C5: a lock around the map, and a wait group. C6 and C10: a gate before each fetch.
+    Locked(Gate),
     /// C5: the wait group forgotten.
     LockedWithoutWaiting,
     /// C7: a coordinator that owns the map, and workers that tell it what they find over a channel.
@@ -38,9 +41,9 @@ impl Crawler {
             Program::Serial => self.serial(root).await,
             Program::SpawnWithoutWaiting => self.spawn_without_waiting(root, Rc::default()).await,
             Program::SharedMap => self.shared_map(root).await,
-            Program::Locked | Program::LockedWithoutWaiting => {
-                self.locked(root, program == Program::Locked).await;
-            }
+            Program::NeverUnlocked => self.never_unlocked(root).await,
+            Program::Locked(gate) => self.locked(root, gate, true).await,
+            Program::LockedWithoutWaiting => self.locked(root, Gate::Open, false).await,
             Program::Channels | Program::SilentOnError | Program::FirstSendBlocks | Program::Miscounting => {
                 self.channels(root, program).await;
             }
@@ -93,26 +96,58 @@ impl Crawler {
         pages.done();
     }
 
-    async fn locked(&self, root: PageId, waits: bool) {
+    async fn never_unlocked(&self, root: PageId) {
         let fetched = self.rt.mutex("fetched", BTreeSet::new());
         let pages = self.rt.wait_group("pages");
         pages.add(1);
-        self.clone().locked_page(root, fetched, pages.clone()).await;
+        self.clone().never_unlocked_page(root, fetched, pages.clone()).await;
+        pages.wait().await;
+    }
+
+    async fn never_unlocked_page(self, page: PageId, fetched: Mutex<BTreeSet<PageId>>, pages: WaitGroup) {
+        let mut guard = fetched.lock().await;
+        let is_new = guard.insert(page);
+        guard.keep();
+        if is_new {
+            for link in self.fetch(page).await.unwrap_or_default() {
+                pages.add(1);
+                let crawl = self.clone().never_unlocked_page(link, fetched.clone(), pages.clone());
+                self.rt.spawn("page", Box::pin(crawl));
+            }
+        }
+        pages.done();
+    }
+
+    async fn locked(&self, root: PageId, gate: Gate, waits: bool) {
+        let keeper = Keeper::new(self, gate);
+        let fetched = self.rt.mutex("fetched", BTreeSet::new());
+        let pages = self.rt.wait_group("pages");
+        pages.add(1);
+        self.clone().locked_page(root, keeper, fetched, pages.clone()).await;
         if waits {
             pages.wait().await;
         }
     }
 
-    async fn locked_page(self, page: PageId, fetched: Mutex<BTreeSet<PageId>>, pages: WaitGroup) {
+    async fn locked_page(
+        self,
+        page: PageId,
+        keeper: Keeper,
+        fetched: Mutex<BTreeSet<PageId>>,
+        pages: WaitGroup,
+    ) {
         let mut guard = fetched.lock().await;
         let already = guard.contains(&page);
         self.preempt().await;
         guard.insert(page);
         drop(guard);
         if !already {
-            for link in self.fetch(page).await.unwrap_or_default() {
+            let permit = keeper.pass(&self, page).await;
+            let links = self.fetch(page).await.unwrap_or_default();
+            drop(permit);
+            for link in links {
                 pages.add(1);
-                let crawl = self.clone().locked_page(link, fetched.clone(), pages.clone());
+                let crawl = self.clone().locked_page(link, keeper.clone(), fetched.clone(), pages.clone());
                 self.rt.spawn("page", Box::pin(crawl));
             }
         }

@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 use sim::tasks::Tasks;
 use sim::{Config, Limits, Process, SECONDS, Status};
 
-use super::judge::{Crawl, EVERY_PAGE, MISSING, NO_PAGE_TWICE, OVERLAPPED};
+use super::gate::Gate;
+use super::judge::{
+    AS_SOON, AT_LIMIT, BUCKET, BURSTS, Crawl, EVERY_PAGE, FEW_AT_ONCE, HOST_AT_LIMIT, Limit, MISSING,
+    NO_PAGE_TWICE, OVERLAPPED, RESTS,
+};
 use super::programs::Program;
 use super::{CrawlNote, Crawler, NoMessage};
 use crate::web::{Web, WebKind};
@@ -80,6 +84,7 @@ pub struct CrawlerScenario {
     expected: Expected,
     program: Program,
     web: WebSource,
+    limits: &'static [Limit],
     situations: &'static [&'static str],
 }
 
@@ -158,8 +163,7 @@ impl Scenario for CrawlerScenario {
 
     fn judge(&self, _: &CrawlerSettings, run: &Run<'_, CrawlerNode>, judgement: &mut Judgement) {
         let node = run.world.process(sim::NodeId(0)).expect("nothing crashes a crawler of the lecture");
-        let one_at_a_time = self.program == Program::Serial;
-        Crawl::of(run.history).judge(&node.web, node.reachable, one_at_a_time, judgement);
+        Crawl::of(run.history).judge(&node.web, node.reachable, self.limits, judgement);
     }
 }
 
@@ -169,15 +173,21 @@ const BASE: CrawlerScenario = CrawlerScenario {
     expected: Expected::Holds,
     program: Program::Serial,
     web: WebSource::Canned,
+    limits: &[],
     situations: &[],
 };
 
+/// A gate on a web of thirty pages on four hosts, a few of which everybody links to.
+const GATED: CrawlerScenario = CrawlerScenario { web: WebSource::ScaleFree, ..BASE };
+
 /// Every crawler, in the order of the lecture.
+#[allow(clippy::too_many_lines, reason = "a table")]
 pub fn scenarios() -> Vec<CrawlerScenario> {
     vec![
         CrawlerScenario {
             name: "c1-serial",
             about: "C1: depth first, one page at a time: right, and slow",
+            limits: &[Limit::OneAtATime],
             situations: &[MISSING],
             ..BASE
         },
@@ -196,9 +206,16 @@ pub fn scenarios() -> Vec<CrawlerScenario> {
             ..BASE
         },
         CrawlerScenario {
+            name: "c4-never-unlocked",
+            about: "C4: a lock that nobody releases: every other task waits for it for ever",
+            expected: Expected::Violates("deadlock"),
+            program: Program::NeverUnlocked,
+            ..BASE
+        },
+        CrawlerScenario {
             name: "c5-locked",
             about: "C5: a lock around the map, and a wait group",
-            program: Program::Locked,
+            program: Program::Locked(Gate::Open),
             situations: &[OVERLAPPED, MISSING],
             ..BASE
         },
@@ -212,10 +229,26 @@ pub fn scenarios() -> Vec<CrawlerScenario> {
         CrawlerScenario {
             name: "c5-scale-free",
             about: "C5: the lock and the wait group on a web of thirty pages, a few of which everybody links to",
-            program: Program::Locked,
+            program: Program::Locked(Gate::Open),
             web: WebSource::ScaleFree,
             situations: &[OVERLAPPED, MISSING],
             ..BASE
+        },
+        CrawlerScenario {
+            name: "c6-task-per-link",
+            about: "C6: a task for each link, and nothing that bounds them: everything is fetched at once",
+            expected: Expected::Violates(FEW_AT_ONCE),
+            program: Program::Locked(Gate::Open),
+            limits: &[Limit::AtOnce],
+            ..GATED
+        },
+        CrawlerScenario {
+            name: "c6-bounded",
+            about: "C6: a task for each link, and a semaphore around the fetch",
+            program: Program::Locked(Gate::Bounded),
+            limits: &[Limit::AtOnce],
+            situations: &[AT_LIMIT, MISSING],
+            ..GATED
         },
         CrawlerScenario {
             name: "c7-channels",
@@ -252,6 +285,46 @@ pub fn scenarios() -> Vec<CrawlerScenario> {
             web: WebSource::Cycle,
             situations: &[OVERLAPPED],
             ..BASE
+        },
+        CrawlerScenario {
+            name: "c10-per-host",
+            about: "C10: for each host a delay and a semaphore: a fetch takes its time under the lock, then waits for it",
+            program: Program::Locked(Gate::PerHost),
+            limits: &[Limit::Host],
+            situations: &[HOST_AT_LIMIT, AS_SOON],
+            ..GATED
+        },
+        CrawlerScenario {
+            name: "c10-check-then-act",
+            about: "C10: looks whether the host has rested, and says later that it fetches: two tasks both find it rested",
+            expected: Expected::Violates(RESTS),
+            program: Program::Locked(Gate::CheckThenAct),
+            limits: &[Limit::Rest],
+            ..GATED
+        },
+        CrawlerScenario {
+            name: "c10-delay-per-task",
+            about: "C10: every task is patient, but with itself: the host has no rest from all of them",
+            expected: Expected::Violates(RESTS),
+            program: Program::Locked(Gate::PerTask),
+            limits: &[Limit::Rest],
+            ..GATED
+        },
+        CrawlerScenario {
+            name: "c10-token-bucket",
+            about: "C10: for each host a bucket of tokens that fills with time",
+            program: Program::Locked(Gate::TokenBucket),
+            limits: &[Limit::Bucket],
+            situations: &[BURSTS],
+            ..GATED
+        },
+        CrawlerScenario {
+            name: "c10-leaky-bucket",
+            about: "C10: counts the tokens under the lock and takes one under the lock, but not under the same",
+            expected: Expected::Violates(BUCKET),
+            program: Program::Locked(Gate::LeakyBucket),
+            limits: &[Limit::Bucket],
+            ..GATED
         },
     ]
 }
