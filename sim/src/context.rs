@@ -28,21 +28,27 @@ pub struct Context<M: Message> {
     pub(crate) incarnation: u32,
     /// The event being handled.
     pub(crate) event: EventId,
+    pub(crate) now: Nanos,
+    pub(crate) schedule: Schedule,
+    /// Whether somebody wants to know what handlers touch.
+    pub(crate) watched: bool,
+    pub(crate) recording: Box<Recording<M>>,
+    /// Lent by the node for the time of the handler.
+    pub(crate) own: Own,
+}
+
+/// What a handler has recorded, and where the next of it belongs. Lending it is one pointer.
+#[derive(Clone, Debug)]
+pub(crate) struct Recording<M: Message> {
     /// The cause of what is recorded next: the event, or the operation it began.
     pub(crate) by: EventId,
     /// Where the ids of what is recorded next begin: the event, or an anchor.
     pub(crate) base: EventId,
-    pub(crate) now: Nanos,
     pub(crate) dice: Dice,
-    pub(crate) schedule: Schedule,
-    /// Whether somebody wants to know what handlers touch.
-    pub(crate) watched: bool,
     pub(crate) draws: u32,
     pub(crate) effects: Effects<M>,
     /// Of a handler that records many effects; until then the effects themselves tell.
     many: Many,
-    /// Lent by the node for the time of the handler.
-    pub(crate) own: Own,
 }
 
 /// What belongs to the node and is lent to the context while a handler runs. Lending it is one pointer; most nodes
@@ -108,15 +114,17 @@ impl<M: Message> Context<M> {
             node: NodeId(0),
             incarnation: 0,
             event: EventId::ROOT,
-            by: EventId::ROOT,
-            base: EventId::ROOT,
             now: 0,
-            dice,
             schedule: Schedule::default(),
             watched: false,
-            draws: 0,
-            effects: Effects::new(),
-            many: Many::default(),
+            recording: Box::new(Recording {
+                by: EventId::ROOT,
+                base: EventId::ROOT,
+                dice,
+                draws: 0,
+                effects: Effects::new(),
+                many: Many::default(),
+            }),
             own: Own::default(),
         }
     }
@@ -128,30 +136,25 @@ impl<M: Message> Context<M> {
         other.incarnation = self.incarnation;
         other.event = self.event;
         other.now = self.now;
-        other.dice = self.dice;
-        Self::hand_over(self, other);
+        self.hand_over(other);
     }
 
     /// Takes back what was lent, with all that was recorded in it.
     #[inline(always)]
     pub(crate) fn reclaim(&mut self, other: &mut Self) {
-        Self::hand_over(other, self);
+        other.hand_over(self);
     }
 
-    /// Moves what changes while a handler runs.
     #[inline(always)]
-    fn hand_over(from: &mut Self, to: &mut Self) {
-        to.by = from.by;
-        to.base = from.base;
-        to.draws = from.draws;
-        mem::swap(&mut from.effects, &mut to.effects);
-        from.own.lend(&mut to.own);
+    fn hand_over(&mut self, other: &mut Self) {
+        mem::swap(&mut self.recording, &mut other.recording);
+        self.own.lend(&mut other.own);
     }
 
     /// Forgets what a run that was cut short has left.
     pub(crate) fn reset(&mut self) {
-        self.effects.truncate(0);
-        self.many = Many::default();
+        self.recording.effects.truncate(0);
+        self.recording.many = Many::default();
     }
 
     /// This node.
@@ -181,8 +184,8 @@ impl<M: Message> Context<M> {
     /// 64 random bits, another 64 at each call.
     #[inline]
     pub fn random(&mut self) -> u64 {
-        let die = self.dice.of(self.event).bits(Purpose::PROCESS.nth(self.draws));
-        self.draws += 1;
+        let die = self.recording.dice.of(self.event).bits(Purpose::PROCESS.nth(self.recording.draws));
+        self.recording.draws += 1;
         die
     }
 
@@ -227,8 +230,8 @@ impl<M: Message> Context<M> {
         let id = EventId::invoke(self.node, self.incarnation, owned.operations);
         owned.operations += 1;
         self.push(id, 0, || Effect::Invoke { note: call });
-        self.by = id;
-        self.base = id;
+        self.recording.by = id;
+        self.recording.base = id;
         OpId(id)
     }
 
@@ -246,7 +249,7 @@ impl<M: Message> Context<M> {
         let visits = self.own.0.get_or_insert_default().anchors.entry(code).or_insert(0);
         let id = EventId::anchored(Kind::Anchor, self.node, self.incarnation, code, *visits);
         *visits += 1;
-        self.base = id;
+        self.recording.base = id;
         id
     }
 
@@ -298,7 +301,7 @@ impl<M: Message> Context<M> {
     pub fn read(&self, file: impl Into<Label>) -> Option<Vec<u8>> {
         let file = file.into();
         let mut content = self.own.disk().and_then(|disk| disk.read(file)).map(<[u8]>::to_vec);
-        for recorded in self.effects.iter() {
+        for recorded in self.recording.effects.iter() {
             match &recorded.effect {
                 Some(Effect::Write { file: written, bytes }) if *written == file => {
                     content = Some(bytes.clone());
@@ -342,23 +345,23 @@ impl<M: Message> Context<M> {
     #[inline(always)]
     fn record(&mut self, kind: Kind, peer: u32, code: u64, effect: impl FnOnce() -> Effect<M>) -> EventId {
         let like = EventId::like(kind, peer, code);
-        let like_here = self.base.0 ^ like;
+        let like_here = self.recording.base.0 ^ like;
         let ordinal = self.ordinal(like_here);
-        let id = self.base.child(like, ordinal);
-        self.effects.push(id, self.by, like_here, code, effect);
+        let id = self.recording.base.child(like, ordinal);
+        self.recording.effects.push(id, self.recording.by, like_here, code, effect);
         id
     }
 
     #[inline(always)]
     fn push(&mut self, id: EventId, code: u64, effect: impl FnOnce() -> Effect<M>) {
-        self.effects.push(id, self.by, 0, code, effect);
+        self.recording.effects.push(id, self.recording.by, 0, code, effect);
     }
 
     /// How many of this like came before.
     #[inline(always)]
     fn ordinal(&mut self, like: u64) -> u32 {
-        if self.effects.len() < Effects::<M>::FEW {
-            self.effects.iter().map(|recorded| u32::from(recorded.like == like)).sum()
+        if self.recording.effects.len() < Effects::<M>::FEW {
+            self.recording.effects.iter().map(|recorded| u32::from(recorded.like == like)).sum()
         } else {
             self.ordinal_of_many(like)
         }
@@ -367,15 +370,15 @@ impl<M: Message> Context<M> {
     #[cold]
     #[inline(never)]
     fn ordinal_of_many(&mut self, like: u64) -> u32 {
-        if self.many.of != self.event {
-            self.many = Many { of: self.event, ..Many::default() };
+        if self.recording.many.of != self.event {
+            self.recording.many = Many { of: self.event, ..Many::default() };
         }
-        let counted = self.many.counted;
-        for recorded in self.effects.iter().skip(counted) {
-            self.many.likes.ordinal(recorded.like);
+        let counted = self.recording.many.counted;
+        for recorded in self.recording.effects.iter().skip(counted) {
+            self.recording.many.likes.ordinal(recorded.like);
         }
-        self.many.counted = self.effects.len();
-        self.many.likes.count(like)
+        self.recording.many.counted = self.recording.effects.len();
+        self.recording.many.likes.count(like)
     }
 }
 

@@ -118,6 +118,9 @@ pub struct Dice {
 }
 
 impl Dice {
+    /// Dice that nobody throws.
+    pub(crate) const NONE: Self = Self { keys: [0; 3] };
+
     /// The dice that belong to a seed.
     pub fn new(seed: u64) -> Self {
         let mut stream = ChaCha8Rng::seed_from_u64(seed);

@@ -6,15 +6,18 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::iter;
 use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
+use std::ptr;
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as PollContext, Wake, Waker};
 
 use crate::context::Likes;
+use crate::effect::fill;
 use crate::id::{EventId, Kind, Label};
 use crate::schedule::Touch;
 
@@ -86,12 +89,6 @@ pub(super) struct Waiting {
 
 pub(super) type Work = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What it takes to poll a task; taken out of its slot meanwhile.
-pub(super) struct Body {
-    pub(super) work: Work,
-    pub(super) waker: Waker,
-}
-
 struct Slot {
     generation: u32,
     /// `None` if the slot is free.
@@ -114,9 +111,12 @@ struct Task {
     likes: Likes,
     /// The order of birth on this node; for reports only.
     born: u64,
-    body: Option<Body>,
+    /// What it takes to poll the task; taken out meanwhile. One by one: moved as a whole, it would wait for its parts.
+    work: Option<Work>,
+    polled_with: Option<Waker>,
     waker: Waker,
-    join: Rc<dyn Blocking>,
+    /// `None` for the main task, for whose end nobody can wait.
+    join: Option<Rc<dyn Blocking>>,
 }
 
 /// The waker of one task.
@@ -166,15 +166,22 @@ pub(super) struct Sleeper {
 struct Tasks {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// The main task's key, which needs no search.
+    main: Option<(u64, TaskRef)>,
+    /// The others'.
     by_key: BTreeMap<u64, TaskRef>,
     born: u64,
 }
 
 pub(super) struct Core {
     tasks: RefCell<Tasks>,
-    ready: RefCell<Vec<TaskRef>>,
+    /// The task that became ready first, and those after it, of which there are none most often.
+    first_ready: Cell<Option<TaskRef>>,
+    more_ready: RefCell<Vec<TaskRef>>,
     foreign: Arc<Foreign>,
     running: Cell<Option<TaskRef>>,
+    /// What its own waker wakes, while a task is polled.
+    polled_with: Cell<*const ()>,
     main: Cell<Option<TaskRef>>,
     /// Whether the main task has returned, or the node crashed. Nothing has an effect from then on.
     over: Cell<bool>,
@@ -187,6 +194,7 @@ pub(super) struct Core {
     event: Cell<EventId>,
     clocks: Clocks,
     findings: RefCell<Vec<Finding>>,
+    found: Cell<bool>,
     /// Whether tasks give way wherever they touch something shared, and not only at cells.
     preemptive: Cell<bool>,
     /// What the event being handled touched, if it is watched.
@@ -220,9 +228,11 @@ impl Core {
     pub(super) fn new() -> Self {
         Self {
             tasks: RefCell::default(),
-            ready: RefCell::default(),
+            first_ready: Cell::new(None),
+            more_ready: RefCell::default(),
             foreign: Arc::default(),
             running: Cell::new(None),
+            polled_with: Cell::new(ptr::null()),
             main: Cell::new(None),
             over: Cell::new(false),
             sleepers: RefCell::default(),
@@ -231,6 +241,7 @@ impl Core {
             event: Cell::new(EventId::ROOT),
             clocks: Clocks::default(),
             findings: RefCell::default(),
+            found: Cell::new(false),
             preemptive: Cell::new(false),
             touched: RefCell::default(),
             watched: Cell::new(false),
@@ -247,7 +258,8 @@ impl Core {
     }
 
     pub(super) fn living(&self) -> usize {
-        self.tasks.borrow().by_key.len()
+        let tasks = self.tasks.borrow();
+        tasks.by_key.len() + usize::from(tasks.main.is_some())
     }
 
     /// Whether anything was ever begun, and the main task has not returned.
@@ -258,7 +270,7 @@ impl Core {
     // ---- Tasks.
 
     /// Makes room for a task that has no future yet.
-    pub(super) fn begin(&self, label: Label, place: EventId, join: Rc<dyn Blocking>) -> TaskRef {
+    pub(super) fn begin(&self, label: Label, place: EventId, join: Option<Rc<dyn Blocking>>) -> TaskRef {
         let mut tasks = self.tasks.borrow_mut();
         let tasks = &mut *tasks;
         let slot = tasks.free.pop().unwrap_or_else(|| {
@@ -283,13 +295,18 @@ impl Core {
             step: 0,
             likes: Likes::default(),
             born: tasks.born,
-            body: None,
+            work: None,
+            polled_with: None,
             waker: Waker::from(Arc::clone(&entry.handle)),
             join,
         });
         tasks.born += 1;
-        let namesake = tasks.by_key.insert(place.0, id);
-        debug_assert!(namesake.is_none(), "no two tasks of a node are born at one place");
+        if tasks.born == 1 {
+            tasks.main = Some((place.0, id));
+        } else {
+            let namesake = tasks.by_key.insert(place.0, id);
+            debug_assert!(namesake.is_none(), "no two tasks of a node are born at one place");
+        }
         if self.clocks.are_on() {
             self.clocks.spawn(self.running.get().map(TaskRef::slot), id.slot, label);
         }
@@ -301,8 +318,8 @@ impl Core {
         Arc::new(Handle { queued: AtomicBool::new(false), task, foreign })
     }
 
-    pub(super) fn begin_main(&self, label: Label, place: EventId, join: Rc<dyn Blocking>) -> TaskRef {
-        let main = self.begin(label, place, join);
+    pub(super) fn begin_main(&self, label: Label, place: EventId) -> TaskRef {
+        let main = self.begin(label, place, None);
         self.main.set(Some(main));
         main
     }
@@ -310,7 +327,8 @@ impl Core {
     /// Gives a task its future.
     pub(super) fn set_work(&self, task: TaskRef, work: Work) {
         if let Some(task) = self.tasks.borrow_mut().get_mut(task) {
-            task.body = Some(Body { work, waker: task.waker.clone() });
+            task.work = Some(work);
+            task.polled_with = Some(task.waker.clone());
         }
     }
 
@@ -323,26 +341,28 @@ impl Core {
     /// Polls a task once. Its name, if it ended.
     #[inline(always)]
     pub(super) fn poll(&self, id: TaskRef) -> Option<Label> {
-        let mut body = {
+        let (mut work, waker) = {
             let mut tasks = self.tasks.borrow_mut();
             let slot =
                 tasks.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
             slot.handle.queued.store(false, Relaxed);
             let task = slot.task.as_mut()?;
             self.touch(task.key, true);
-            task.body.take()?
+            (task.work.take()?, task.polled_with.take()?)
         };
         let outcome = {
             let _running = self.enter(id);
-            body.work.as_mut().poll(&mut PollContext::from_waker(&body.waker))
+            self.polled_with.set(waker.data());
+            work.as_mut().poll(&mut PollContext::from_waker(&waker))
         };
         if outcome.is_pending() {
             if let Some(task) = self.tasks.borrow_mut().get_mut(id) {
-                task.body = Some(body);
+                fill(&mut task.work, work);
+                fill(&mut task.polled_with, waker);
             }
             return None;
         }
-        drop(body);
+        drop(work);
         let ended = self.remove(id)?;
         if self.main.get() == Some(id) {
             // Nothing on this node has an effect any more.
@@ -361,12 +381,20 @@ impl Core {
         }
         slot.generation = slot.generation.wrapping_add(1);
         tasks.free.push(id.slot);
-        tasks.by_key.remove(&task.key);
+        if tasks.main.is_some_and(|(_, main)| main == id) {
+            tasks.main = None;
+        } else {
+            tasks.by_key.remove(&task.key);
+        }
         Some(task)
     }
 
     pub(super) fn by_key(&self, key: u64) -> Option<TaskRef> {
-        self.tasks.borrow().by_key.get(&key).copied()
+        let tasks = self.tasks.borrow();
+        match tasks.main {
+            Some((main, id)) if main == key => Some(id),
+            _ => tasks.by_key.get(&key).copied(),
+        }
     }
 
     // ---- Identity.
@@ -539,12 +567,12 @@ impl Core {
 
     pub(super) fn find(&self, finding: Finding) {
         self.findings.borrow_mut().push(finding);
+        self.found.set(true);
     }
 
     #[inline(always)]
     pub(super) fn take_findings(&self) -> Option<Vec<Finding>> {
-        let mut findings = self.findings.borrow_mut();
-        if findings.is_empty() { None } else { Some(mem::take(&mut *findings)) }
+        self.found.take().then(|| self.findings.take())
     }
 
     // ---- Waking.
@@ -552,8 +580,7 @@ impl Core {
     /// Whom to wake for a future that is being polled with this context.
     #[inline(always)]
     pub(super) fn who(&self, poll: &PollContext<'_>) -> Who {
-        let task = self.running.get();
-        Who { task, through: self.through(task, poll) }
+        Who { task: self.running.get(), through: self.through(poll) }
     }
 
     /// The same, keeping what is right already.
@@ -564,11 +591,10 @@ impl Core {
         }
     }
 
-    #[inline]
-    fn through(&self, task: Option<TaskRef>, poll: &PollContext<'_>) -> Option<Waker> {
-        let tasks = self.tasks.borrow();
-        let own =
-            task.and_then(|task| tasks.get(task)).is_some_and(|task| task.waker.will_wake(poll.waker()));
+    #[inline(always)]
+    fn through(&self, poll: &PollContext<'_>) -> Option<Waker> {
+        // The waker that a task is polled with is known by its address, which is no part of any result.
+        let own = self.polled_with.get() == poll.waker().data();
         (!own).then(|| poll.waker().clone())
     }
 
@@ -597,7 +623,16 @@ impl Core {
         }
         if slot.generation == id.generation && !slot.handle.queued.load(Relaxed) {
             slot.handle.queued.store(true, Relaxed);
-            self.ready.borrow_mut().push(id);
+            self.make_ready(id);
+        }
+    }
+
+    #[inline(always)]
+    fn make_ready(&self, id: TaskRef) {
+        if self.first_ready.get().is_none() {
+            self.first_ready.set(Some(id));
+        } else {
+            self.more_ready.borrow_mut().push(id);
         }
     }
 
@@ -605,20 +640,21 @@ impl Core {
     #[inline(always)]
     pub(super) fn take_first_ready(&self) -> Option<TaskRef> {
         self.gather();
-        let mut ready = self.ready.borrow_mut();
-        if ready.is_empty() { None } else { Some(ready.remove(0)) }
+        let first = self.first_ready.take();
+        let mut more = self.more_ready.borrow_mut();
+        if !more.is_empty() {
+            self.first_ready.set(Some(more.remove(0)));
+        }
+        first
     }
 
     /// Hands over all tasks that became ready, each as a wake to be set.
     #[inline(always)]
     pub(super) fn drain_ready(&self, mut set: impl FnMut(Step)) {
         self.gather();
-        let mut ready = self.ready.borrow_mut();
-        if ready.is_empty() {
-            return;
-        }
+        let Some(first) = self.first_ready.take() else { return };
         let mut tasks = self.tasks.borrow_mut();
-        for id in ready.drain(..) {
+        for id in iter::once(first).chain(self.more_ready.borrow_mut().drain(..)) {
             if let Some(task) = tasks.get_mut(id) {
                 set(Step { place: task.place, nth: task.step, key: task.key });
                 task.step += 1;
@@ -631,7 +667,7 @@ impl Core {
         if self.foreign.any.load(Relaxed) {
             self.foreign.any.store(false, Relaxed);
             let mut foreign = self.foreign.ready.lock().unwrap_or_else(PoisonError::into_inner);
-            self.ready.borrow_mut().append(&mut foreign);
+            foreign.drain(..).for_each(|id| self.make_ready(id));
         }
     }
 
@@ -694,11 +730,13 @@ impl Core {
         // Destructors may spawn, which is refused, and wake, which is in vain; none can refill what is taken
         // here.
         let slots = mem::take(&mut self.tasks.borrow_mut().slots);
+        self.tasks.borrow_mut().main = None;
         self.tasks.borrow_mut().by_key.clear();
         let sleepers = mem::take(&mut *self.sleepers.borrow_mut());
         drop(slots);
         drop(sleepers);
-        self.ready.borrow_mut().clear();
+        self.first_ready.set(None);
+        self.more_ready.borrow_mut().clear();
     }
 
     // ---- Deadlock.
@@ -720,7 +758,8 @@ impl Core {
             what.report(self, &mut |waiting| said.push(waiting));
         }
         let tasks = self.tasks.borrow();
-        let joins: Vec<_> = tasks.living().map(|(id, task, _)| (id, Rc::clone(&task.join))).collect();
+        let joins: Vec<_> =
+            tasks.living().filter_map(|(id, task, _)| Some((id, Rc::clone(task.join.as_ref()?)))).collect();
         for (task, join) in joins {
             join.report(self, &mut |waiting| said.push(Waiting { on: vec![Some(task)], ..waiting }));
         }
@@ -754,5 +793,6 @@ pub(super) struct Running<'a>(&'a Core);
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.running.set(None);
+        self.0.polled_with.set(ptr::null());
     }
 }

@@ -24,6 +24,10 @@ pub(super) fn everyone(core: &Core) -> String {
 
 /// The tasks that can never go on, whatever comes from outside; none if there are none.
 pub(super) fn helpless(core: &Core) -> Option<String> {
+    // Somebody waits for the outside; if there is only one task, it is that one.
+    if core.living() <= 1 {
+        return None;
+    }
     let table = Table::of(core);
     let helpless = table.helpless();
     (!helpless.is_empty()).then(|| table.tell(|task| helpless.contains(&task)))

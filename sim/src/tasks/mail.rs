@@ -59,7 +59,7 @@ impl<M> Default for Mailbox<M> {
 }
 
 impl<M> Mailbox<M> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, core: &Core, arrival: EventId, from: NodeId, message: M) {
         self.letters.push_back(Letter { arrival, from, message });
         self.line.call(self.letters.len(), core);
@@ -76,11 +76,11 @@ impl<M: Message> Shared<M> {
     pub(super) fn take_letter(&self, ticket: &mut Option<Ticket>) -> Option<(NodeId, M)> {
         self.core.touch_it(Touch::MAIL);
         let mut mail = self.mail.borrow_mut();
-        if !mail.line.may_take(*ticket, 1, mail.letters.len()) {
+        let mail = &mut *mail;
+        if !mail.line.take_turn(ticket, 1, mail.letters.len()) {
             return None;
         }
         let Letter { arrival, from, message } = mail.letters.pop_front()?;
-        mail.line.leave(ticket);
         self.follow(arrival);
         Some((from, message))
     }
@@ -89,6 +89,16 @@ impl<M: Message> Shared<M> {
 impl<'a, M: Message> Recv<'a, M> {
     pub(super) const fn new(shared: &'a Shared<M>) -> Self {
         Self { shared, ticket: None }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_up(&mut self) {
+        self.shared.core.touch_it(Touch::MAIL);
+        let mut mail = self.shared.mail.borrow_mut();
+        let mail = &mut *mail;
+        mail.line.leave(&mut self.ticket);
+        mail.line.call(mail.letters.len(), &self.shared.core);
     }
 }
 
@@ -107,13 +117,10 @@ impl<M: Message> Future for Recv<'_, M> {
 }
 
 impl<M: Message> Drop for Recv<'_, M> {
+    #[inline]
     fn drop(&mut self) {
         if self.ticket.is_some() {
-            self.shared.core.touch_it(Touch::MAIL);
-            let mut mail = self.shared.mail.borrow_mut();
-            let mail = &mut *mail;
-            mail.line.leave(&mut self.ticket);
-            mail.line.call(mail.letters.len(), &self.shared.core);
+            self.give_up();
         }
     }
 }

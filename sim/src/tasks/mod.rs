@@ -78,7 +78,6 @@ pub use stream::{Accept, Broken, Connect, Connection, StreamRecv};
 pub use wait_group::{Wait, WaitGroup};
 
 use self::core::Work;
-use self::join::End;
 pub(crate) use self::runtime::WAKE;
 use self::runtime::{SLEEP, Shared};
 
@@ -159,8 +158,7 @@ impl<M: Message> Process for Tasks<M> {
         let Some(program) = self.program.take() else { return };
         let place = ctx.event();
         self.handle(ctx, |shared| {
-            let label = Label::new("main");
-            let main = shared.core.begin_main(label, place, End::<()>::new(&shared.core, label));
+            let main = shared.core.begin_main(Label::new("main"), place);
             let work = {
                 let _running = shared.core.enter(main);
                 program(Runtime { shared: Rc::clone(&self.shared) })
@@ -260,7 +258,7 @@ impl<'a, M: Message> Lent<'a, M> {
 }
 
 impl<M: Message> Drop for Lent<'_, M> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.ctx.reclaim(&mut self.shared.ctx.borrow_mut());
     }

@@ -252,7 +252,7 @@ impl<M: Message> Runtime<M> {
         };
         self.shared.ctx.borrow_mut().task(label, TaskAction::Spawn);
         let end = End::new(core, label);
-        let task = core.begin(label, place, Rc::clone(&end) as _);
+        let task = core.begin(label, place, Some(Rc::clone(&end) as _));
         let (own_core, own_end) = (Rc::clone(core), Rc::clone(&end));
         core.set_work(task, Box::pin(async move { own_end.set(&own_core, future.await) }));
         core.wake_task(task);
@@ -331,7 +331,7 @@ impl<M: Message> Shared<M> {
     pub(super) fn new() -> Self {
         Self {
             core: Rc::new(Core::new()),
-            ctx: RefCell::new(Context::new(Dice::new(0))),
+            ctx: RefCell::new(Context::new(Dice::NONE)),
             mail: RefCell::default(),
             syncs: Syncs::default(),
             streams: RefCell::default(),
@@ -344,7 +344,7 @@ impl<M: Message> Shared<M> {
         // Not the arrival itself: its handler may have recorded something before, in another task.
         let place = arrival.child(EventId::like(Kind::Anchor, 0, 0), 0);
         if self.core.follow(place) {
-            self.ctx.borrow_mut().base = place;
+            self.ctx.borrow_mut().recording.base = place;
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Line {
     waiting: VecDeque<Waiting>,
     next: u64,
     /// How many were called and have not come yet, and how much is kept for them.
-    called: usize,
+    called: u32,
     kept: usize,
 }
 
@@ -45,8 +45,27 @@ impl Line {
     pub(super) fn may_take(&self, ticket: Option<Ticket>, need: usize, free: usize) -> bool {
         match ticket {
             Some(ticket) => self.is_called(ticket) && need <= free,
-            None => self.waiting.len() == self.called && self.kept + need <= free,
+            None => self.waiting.len() == self.called as usize && self.kept + need <= free,
         }
+    }
+
+    /// Lets the holder of this ticket leave the line with `need` out of what is `free`, if it may take that.
+    #[inline(always)]
+    pub(super) fn take_turn(&mut self, ticket: &mut Option<Ticket>, need: usize, free: usize) -> bool {
+        let Some(held) = *ticket else { return self.may_take(None, need, free) };
+        let first = self.waiting.front().filter(|first| first.ticket == held && first.called && need <= free);
+        let Some(kept) = first.map(|first| first.need) else {
+            let may_take = self.may_take(*ticket, need, free);
+            if may_take {
+                self.leave(ticket);
+            }
+            return may_take;
+        };
+        *ticket = None;
+        self.called -= 1;
+        self.kept -= kept;
+        self.waiting.pop_front();
+        true
     }
 
     #[inline]
@@ -56,7 +75,7 @@ impl Line {
 
     /// Stands in line, or stays in it at the same place. One who came when called and found nothing waits
     /// again.
-    #[inline]
+    #[inline(always)]
     pub(super) fn wait(
         &mut self,
         ticket: &mut Option<Ticket>,
@@ -65,20 +84,27 @@ impl Line {
         core: &Core,
         poll: &PollContext<'_>,
     ) {
-        if let Some(index) = ticket.and_then(|ticket| self.find(ticket)) {
-            let waiting = &mut self.waiting[index];
-            core.refresh(&mut waiting.who, poll);
-            if waiting.called {
-                waiting.called = false;
-                self.called -= 1;
-                self.kept -= waiting.need;
-            }
+        if ticket.is_some_and(|ticket| self.wait_again(ticket, core, poll)) {
             return;
         }
         let own = Ticket(self.next);
         self.next += 1;
         self.waiting.push_back(Waiting { ticket: own, need, called: false, who: core.who(poll), place });
         *ticket = Some(own);
+    }
+
+    /// Stays in line at the same place; false if the ticket has none.
+    #[inline(never)]
+    fn wait_again(&mut self, ticket: Ticket, core: &Core, poll: &PollContext<'_>) -> bool {
+        let Some(index) = self.find(ticket) else { return false };
+        let waiting = &mut self.waiting[index];
+        core.refresh(&mut waiting.who, poll);
+        if waiting.called {
+            waiting.called = false;
+            self.called -= 1;
+            self.kept -= waiting.need;
+        }
+        true
     }
 
     /// Leaves the line, served or not. The caller then [`Line::call`]s the next if anything is free.
@@ -96,11 +122,17 @@ impl Line {
     }
 
     /// Calls as many as what is free suffices for, in order.
-    #[inline]
+    #[inline(always)]
     pub(super) fn call(&mut self, free: usize, core: &Core) {
-        if self.waiting.len() == self.called {
-            return;
+        match self.waiting.len() {
+            len if len == self.called as usize => {}
+            1 => self.call_only(free, core),
+            _ => self.call_many(free, core),
         }
+    }
+
+    #[inline(never)]
+    fn call_many(&mut self, free: usize, core: &Core) {
         for waiting in &mut self.waiting {
             if waiting.called {
                 continue;
@@ -113,6 +145,16 @@ impl Line {
             self.kept += waiting.need;
             core.wake(&waiting.who);
         }
+    }
+
+    /// Calls the only one who waits, and who was not called yet.
+    #[inline(always)]
+    fn call_only(&mut self, free: usize, core: &Core) {
+        let Some(only) = self.waiting.front_mut().filter(|only| only.need <= free) else { return };
+        only.called = true;
+        self.called = 1;
+        self.kept = only.need;
+        core.wake(&only.who);
     }
 
     /// Calls the first who was not called yet.

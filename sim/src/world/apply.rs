@@ -20,7 +20,7 @@ use super::{Pending, Violation, World};
 impl<P: Process> World<P> {
     #[inline(always)]
     pub(super) fn apply<O: Observer<P::Message>>(&mut self, node: NodeId, index: usize, observer: &mut O) {
-        let recorded = self.context.effects.at(index);
+        let recorded = self.context.recording.effects.at(index);
         let Recorded { id, by, code, .. } = *recorded;
         // What is in every handler is not moved out as a whole: that alone would take longer than to apply it.
         match &mut recorded.effect {
@@ -50,7 +50,8 @@ impl<P: Process> World<P> {
     #[inline(never)]
     fn apply_rare<O: Observer<P::Message>>(&mut self, stamp: Stamp, index: usize, observer: &mut O) {
         let Stamp { id, by, .. } = stamp;
-        let effect = self.context.effects.at(index).effect.take().expect("an effect is applied once");
+        let effect =
+            self.context.recording.effects.at(index).effect.take().expect("an effect is applied once");
         match effect {
             Effect::Send { .. } | Effect::SetTimer { .. } | Effect::CancelTimer { .. } => {
                 unreachable!("these are not rare")

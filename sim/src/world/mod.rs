@@ -356,7 +356,7 @@ impl<P: Process> World<P> {
         self.context.reset();
         self.context.own = Own::default();
         self.context.node = NodeId(0);
-        self.context.dice = self.dice;
+        self.context.recording.dice = self.dice;
         self.digest = Digest::new(seed);
         self.counts = FaultCounts::default();
         self.violation = None;

@@ -126,10 +126,10 @@ impl<P: Process> World<P> {
         ctx.node = stamp.node;
         ctx.incarnation = node.incarnation;
         ctx.event = stamp.id;
-        ctx.by = stamp.id;
-        ctx.base = stamp.id;
         ctx.now = stamp.time;
-        ctx.draws = 0;
+        ctx.recording.by = stamp.id;
+        ctx.recording.base = stamp.id;
+        ctx.recording.draws = 0;
         node.own.lend(&mut ctx.own);
         handler(process, ctx);
         ctx.own.lend(&mut node.own);
@@ -152,10 +152,10 @@ impl<P: Process> World<P> {
 
     #[inline(always)]
     fn apply_all<O: Observer<P::Message>>(&mut self, node: NodeId, observer: &mut O) {
-        for index in 0..self.context.effects.len() {
+        for index in 0..self.context.recording.effects.len() {
             self.apply(node, index, observer);
         }
-        self.context.effects.end();
+        self.context.recording.effects.end();
     }
 
     #[inline(never)]
@@ -166,10 +166,10 @@ impl<P: Process> World<P> {
         observer: &mut O,
     ) {
         let stamp = Stamp { time: self.now, node, id, by };
-        let Some(count) = self.crash_after(stamp, self.context.effects.len()) else {
+        let Some(count) = self.crash_after(stamp, self.context.recording.effects.len()) else {
             return self.apply_all(node, observer);
         };
-        self.context.effects.truncate(count as usize);
+        self.context.recording.effects.truncate(count as usize);
         self.apply_all(node, observer);
         self.crash_in_handler(stamp, count, observer);
     }
