@@ -49,11 +49,17 @@ pub struct History<N> {
     pub operations: Vec<Operation<N>>,
     /// The notes, each with where and when.
     pub notes: Vec<(Stamp, N)>,
+    /// How many operations ended well.
+    pub completed: u64,
+    /// How many messages were sent.
+    pub messages: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
 }
 
 impl<N> Default for History<N> {
     fn default() -> Self {
-        Self { operations: Vec::new(), notes: Vec::new() }
+        Self { operations: Vec::new(), notes: Vec::new(), completed: 0, messages: 0, bytes: 0 }
     }
 }
 
@@ -61,6 +67,7 @@ impl<N> History<N> {
     pub(crate) fn clear(&mut self) {
         self.operations.clear();
         self.notes.clear();
+        (self.completed, self.messages, self.bytes) = (0, 0, 0);
     }
 
     /// The notes alone.
@@ -83,7 +90,12 @@ impl<M: Message> Observer<M> for History<M::Note> {
             Record::Return { of, status, note } => {
                 let operation = self.operations.iter_mut().rev().find(|operation| operation.id == of);
                 let operation = operation.expect("an operation that returns was invoked");
+                self.completed += u64::from(status == Status::Ok);
                 operation.end = Some(Ended { at: stamp.time, id: stamp.id, status, result: note.clone() });
+            }
+            Record::Send { message, .. } => {
+                self.messages += 1;
+                self.bytes += u64::from(message.size());
             }
             Record::Note { note } => self.notes.push((stamp, note.clone())),
             _ => {}

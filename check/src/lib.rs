@@ -9,8 +9,10 @@
 //! never sees one.
 
 mod catalogue;
+pub mod delivery;
 pub mod explore;
 mod history;
+pub mod ledger;
 pub mod linearizability;
 mod panics;
 mod reproduction;
@@ -23,10 +25,11 @@ pub mod sweep;
 pub use catalogue::{Catalogue, Entry, Prepared, UnknownScenario};
 pub use explore::{Explore, ExploreReport, Violated, explore};
 pub use history::{Ended, History, Operation};
+pub use ledger::{CallName, Ledger};
 pub use reproduction::{
     DecisionText, Expectation, OverrideText, Reproduction, ReproductionError, parse_overrides,
 };
-pub use run::{Driven, Driver, Outcome, Runner};
+pub use run::{Costs, Driven, Driver, Outcome, Runner};
 pub use scenario::{Expected, Judgement, Run, Scenario, Setup};
 pub use settings::{SettingsError, parse_pairs};
 pub use sweep::{Agreement, Found, Met, Sweep, SweepReport, sweep};

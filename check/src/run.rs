@@ -15,6 +15,7 @@ use traces::{Algorithms, End, Header, Recorder, WriteError};
 
 use crate::catalogue::TypedPrepared;
 use crate::history::History;
+use crate::ledger::{Bookkeeper, Ledger};
 use crate::panics;
 use crate::reproduction::OverrideText;
 use crate::scenario::{Judgement, Note, Run, Scenario};
@@ -40,6 +41,8 @@ pub struct Outcome {
     pub met: BTreeMap<&'static str, u64>,
     /// Operations begun.
     pub operations: u64,
+    /// What it cost.
+    pub costs: Costs,
     /// The overrides that met nothing.
     pub unmatched: Vec<OverrideText>,
 }
@@ -48,6 +51,29 @@ impl Outcome {
     /// Whether every property held.
     pub fn holds(&self) -> bool {
         self.violations.is_empty()
+    }
+}
+
+/// What a run, or many, cost.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Costs {
+    /// Operations that ended well.
+    pub completed: u64,
+    /// Messages sent.
+    pub messages: u64,
+    /// Bytes of them, by [`sim::Message::size`].
+    pub bytes: u64,
+    /// Bytes that servers remembered at the end, beyond their data, as the judge was told.
+    pub memory: u64,
+}
+
+impl Costs {
+    /// Adds those of another run.
+    pub const fn add(&mut self, other: &Self) {
+        self.completed += other.completed;
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+        self.memory += other.memory;
     }
 }
 
@@ -66,6 +92,9 @@ pub trait Runner {
         overrides: &Overrides,
         sink: &mut dyn Write,
     ) -> Result<Outcome, WriteError>;
+
+    /// The same run, and the life of every call in it; `None` if the scenario has no [calls](Scenario::ledger).
+    fn ledger(&mut self, seed: u64, overrides: &Overrides) -> Option<(Outcome, Ledger)>;
 
     /// The same run, in which a driver chooses among the events that are due within `window` of the earliest.
     fn drive(&mut self, seed: u64, window: Nanos, driver: &mut dyn Driver) -> Driven;
@@ -171,6 +200,12 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
             faults: *world.fault_counts(),
             met,
             operations: history.operations.len() as u64,
+            costs: Costs {
+                completed: history.completed,
+                messages: history.messages,
+                bytes: history.bytes,
+                memory: judgement.memory,
+            },
             unmatched: world.overrides().unmatched().map(OverrideText::from).collect(),
         }
     }
@@ -268,5 +303,11 @@ impl<S: Scenario> Runner for TypedRunner<'_, S> {
             .collect();
         recorder.finish(&End { time: outcome.time, digest: outcome.digest, violations })?;
         Ok(outcome)
+    }
+
+    fn ledger(&mut self, seed: u64, overrides: &Overrides) -> Option<(Outcome, Ledger)> {
+        let mut bookkeeper = Bookkeeper::new(self.prepared.scenario.ledger()?);
+        let outcome = self.observed(seed, overrides, &mut bookkeeper);
+        Some((outcome, bookkeeper.finish()))
     }
 }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use sim::{Config, Ending, EventId, Message, NodeId, Process, Violation, World};
 
 use crate::history::History;
+use crate::ledger::Reader;
 
 /// The notes of a scenario's processes.
 pub(crate) type Note<S> = <<<S as Scenario>::Process as Process>::Message as Message>::Note;
@@ -50,6 +51,11 @@ pub trait Scenario: Send + Sync + 'static {
 
     /// Judges a run that has ended. What ended it early (a panic, a deadlock, an invariant) is judged already.
     fn judge(&self, settings: &Self::Settings, run: &Run<'_, Self::Process>, judgement: &mut Judgement);
+
+    /// How to read its messages and notes as the lives of calls; `None` if it has none.
+    fn ledger(&self) -> Option<Reader<<Self::Process as Process>::Message>> {
+        None
+    }
 
     /// Looks at the world after every step, and ends the run with the violation that it sees.
     #[inline]
@@ -119,6 +125,7 @@ pub struct Judgement {
     pub(crate) violations: Vec<Violation>,
     pub(crate) met: Vec<(&'static str, u64)>,
     pub(crate) time: sim::Nanos,
+    pub(crate) memory: u64,
 }
 
 impl Judgement {
@@ -127,6 +134,11 @@ impl Judgement {
         let violation =
             Violation { property: property.to_owned(), detail: detail.into(), evidence, time: self.time };
         self.violations.push(violation);
+    }
+
+    /// So many bytes are remembered at the end of this run, beyond the data: its cost.
+    pub const fn remembered(&mut self, bytes: u64) {
+        self.memory += bytes;
     }
 
     /// A situation occurred so many times in this run.

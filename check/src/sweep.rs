@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use sim::{FaultCounts, Overrides};
 
 use crate::catalogue::Prepared;
-use crate::run::{Outcome, Runner};
+use crate::run::{Costs, Outcome, Runner};
 use crate::scenario::Expected;
 
 /// How many seeds one thread takes at a time, at most.
@@ -46,6 +46,8 @@ pub struct SweepReport {
     pub steps: u64,
     /// Operations of all runs.
     pub operations: u64,
+    /// What all runs cost.
+    pub costs: Costs,
     /// A digest of the digests of all runs in order.
     pub digest: u64,
     /// Whether the sweep was interrupted before its last seed.
@@ -117,6 +119,7 @@ impl SweepReport {
         self.runs += 1;
         self.steps += outcome.steps;
         self.operations += outcome.operations;
+        self.costs.add(&outcome.costs);
         self.faults.add(&outcome.faults);
         self.digest = (self.digest ^ outcome.digest).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
         for (situation, times) in &outcome.met {

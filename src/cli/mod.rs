@@ -13,6 +13,7 @@
 mod check_history;
 mod diff;
 mod error;
+mod explain;
 mod explore;
 mod files;
 mod list;
@@ -70,6 +71,8 @@ enum Verb {
     Replay(replay::Replay),
     /// Compare two traces, or two seeds: where they part, and why
     Diff(diff::Diff),
+    /// Tell the life of a call: what was sent, what arrived, why the server did what it did, what the client concluded
+    Explain(explain::Explain),
     /// Judge a history from anywhere: whether it is linearizable
     CheckHistory(check_history::CheckHistory),
 }
@@ -136,6 +139,7 @@ impl Console<'_, '_> {
             Verb::Explore(verb) => explore::explore(self, verb),
             Verb::Replay(verb) => replay::replay(self, verb),
             Verb::Diff(verb) => diff::diff(self, verb),
+            Verb::Explain(verb) => explain::explain(self, verb),
             Verb::CheckHistory(verb) => check_history::check_history(self, verb),
         }
     }

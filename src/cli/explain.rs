@@ -1,0 +1,234 @@
+//! `explain`: the life of one call, from the client that made it to what the client concluded.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use check::ledger::{CallName, Happening, Line};
+use check::{Ledger, Prepared};
+use clap::Args;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sim::{Nanos, Overrides};
+
+use super::error::CliError;
+use super::options::{self, Settings};
+use super::words::{self, count, millis, relaxed};
+use super::{Console, Exit, files, report};
+
+/// How many calls are named to somebody who asked for one that there is not.
+const NAMED: usize = 12;
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  snowglobe explain rpc/s3-at-least-once --seed 2             every call, in a line each
+  snowglobe explain rpc/s3-at-least-once --seed 2 --op c1/1   the life of one call
+
+A call is written c1/3, the third of client 1; c1.2/3 is the third in the client's life 2.")]
+pub(super) struct Explain {
+    /// The scenario; `list` shows them all
+    scenario: String,
+    /// The seed, decimal or 0x and hexadecimal
+    #[arg(long, value_name = "N", default_value = "0", value_parser = options::seed)]
+    seed: u64,
+    /// The call whose life to tell; without it, all calls are listed
+    #[arg(long, value_name = "CALL")]
+    op: Option<CallName>,
+    #[command(flatten)]
+    settings: Settings,
+    /// Fix decisions: a JSON list of overrides, or a reproduction whose overrides to take
+    #[arg(long, value_name = "FILE")]
+    overrides: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a call came to.
+#[derive(Serialize)]
+struct Summary {
+    call: CallName,
+    asked: Value,
+    /// Requests sent.
+    sent: usize,
+    /// Requests that arrived, copies included.
+    arrived: usize,
+    /// Copies among them that the network made.
+    copies: usize,
+    executed: usize,
+    /// `ok`, `failed`, `unknown`; nothing if the client never concluded anything.
+    status: Option<&'static str>,
+    result: Option<Value>,
+}
+
+/// An explanation, for programs.
+#[derive(Serialize)]
+struct ExplainText<'a> {
+    scenario: String,
+    settings: Map<String, Value>,
+    seed: u64,
+    verdict: &'static str,
+    calls: Vec<Summary>,
+    life: Option<&'a [Line]>,
+}
+
+pub(super) fn explain(console: &mut Console<'_, '_>, verb: &Explain) -> Result<Exit, CliError> {
+    let prepared = verb.settings.prepare(options::find(console.catalogue, &verb.scenario)?)?;
+    let overrides = verb.overrides.as_deref().map_or_else(|| Ok(Overrides::default()), files::overrides)?;
+    let Some((outcome, ledger)) = prepared.runner().ledger(verb.seed, &overrides) else {
+        return Err(CliError::Usage(format!("{} has no calls to explain", prepared.name())));
+    };
+    let life = match verb.op {
+        Some(call) => Some(ledger.life(call).ok_or_else(|| no_such_call(call, &ledger))?),
+        None => None,
+    };
+    let wanted = |call: &CallName| verb.op.is_none_or(|op| op == *call);
+    let calls = ledger.calls().filter(|(call, _)| wanted(call)).map(|(call, lines)| Summary::of(call, lines));
+    let text = ExplainText {
+        scenario: prepared.name(),
+        settings: prepared.changes(),
+        seed: verb.seed,
+        verdict: words::verdict(outcome.holds()),
+        calls: calls.collect(),
+        life,
+    };
+    if verb.json {
+        report::json(console.streams.out, &text)?;
+        return Ok(Exit::Holds);
+    }
+    let out = &mut *console.streams.out;
+    writeln!(out, "{}  seed {}  {}", text.scenario, text.seed, text.verdict)?;
+    match life {
+        Some(lines) => tell(out, &text.calls[0], lines, &*prepared)?,
+        None => list(out, &text.calls)?,
+    }
+    Ok(Exit::Holds)
+}
+
+fn no_such_call(call: CallName, ledger: &Ledger) -> CliError {
+    let names: Vec<String> = ledger.calls().map(|(call, _)| call.to_string()).collect();
+    let shown = names[..names.len().min(NAMED)].join(", ");
+    let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+    CliError::Usage(format!("there is no call {call} in this run; there are {shown}{more}"))
+}
+
+impl Summary {
+    fn of(call: CallName, lines: &[Line]) -> Self {
+        let counted = |is: fn(&Happening) -> bool| lines.iter().filter(|line| is(&line.what)).count();
+        let asked = lines.iter().find_map(|line| match &line.what {
+            Happening::Called { call } => Some(content(call).clone()),
+            _ => None,
+        });
+        let concluded = lines.iter().find_map(|line| match &line.what {
+            Happening::Concluded { status, result } => Some((*status, result.clone())),
+            _ => None,
+        });
+        let (status, result) = concluded.unzip();
+        Self {
+            call,
+            asked: asked.unwrap_or_default(),
+            sent: counted(|what| matches!(what, Happening::Sent { .. })),
+            arrived: counted(|what| matches!(what, Happening::Arrived { .. })),
+            copies: counted(|what| matches!(what, Happening::Arrived { copy: 1.., .. })),
+            executed: counted(|what| matches!(what, Happening::Executed { .. })),
+            status,
+            result,
+        }
+    }
+
+    fn concluded(&self) -> String {
+        match (self.status, &self.result) {
+            (Some(status), Some(result)) => format!("{status}: {}", relaxed(result)),
+            _ => "nothing: it never returned".to_owned(),
+        }
+    }
+}
+
+/// What was called, of a note that says who called what.
+fn content(note: &Value) -> &Value {
+    note.pointer("/call/call").unwrap_or(note)
+}
+
+fn list(out: &mut dyn Write, calls: &[Summary]) -> Result<(), CliError> {
+    let columns = ["call", "asked", "sent", "arrived", "copies", "executed", "the client concluded"];
+    let mut rows = vec![columns.map(str::to_owned).to_vec()];
+    rows.extend(calls.iter().map(|summary| {
+        let Summary { call, asked, sent, arrived, copies, executed, .. } = summary;
+        let numbers = [*sent, *arrived, *copies, *executed].map(|number| number.to_string());
+        let mut row = vec![call.to_string(), relaxed(asked)];
+        row.extend(numbers);
+        row.push(summary.concluded());
+        row
+    }));
+    Ok(write!(out, "\n{}", words::table(&rows))?)
+}
+
+fn tell(
+    out: &mut dyn Write,
+    summary: &Summary,
+    lines: &[Line],
+    prepared: &dyn Prepared,
+) -> Result<(), CliError> {
+    let Summary { call, asked, sent, arrived, copies, executed, .. } = summary;
+    writeln!(out, "call        {call}, {}", relaxed(asked))?;
+    writeln!(out, "sent        {}", count(*sent as u64, "time"))?;
+    writeln!(
+        out,
+        "arrived     {}, {copies} of them copies that the network made",
+        count(*arrived as u64, "time")
+    )?;
+    writeln!(out, "executed    {}", count(*executed as u64, "time"))?;
+    writeln!(out, "concluded   {}", summary.concluded())?;
+    writeln!(out)?;
+    let name = |node: u32| prepared.nodes()[node as usize].as_str();
+    let who = |line: &Line| {
+        let here = name(line.node);
+        match &line.what {
+            Happening::Sent { to, .. } | Happening::Replied { to, .. } => format!("{here} -> {}", name(*to)),
+            Happening::Arrived { from, .. } | Happening::ReplyArrived { from, .. } => {
+                format!("{here} <- {}", name(*from))
+            }
+            _ => here.to_owned(),
+        }
+    };
+    let whos: Vec<String> = lines.iter().map(who).collect();
+    let times: Vec<String> = lines.iter().map(|line| millis(line.t)).collect();
+    let width = |texts: &[String]| texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+    let (time_width, who_width) = (width(&times), width(&whos));
+    for ((line, time), who) in lines.iter().zip(&times).zip(&whos) {
+        writeln!(out, "{time:>time_width$}  {who:who_width$}  {}", what(&line.what))?;
+    }
+    Ok(())
+}
+
+fn what(what: &Happening) -> String {
+    match what {
+        Happening::Called { call } => format!("calls {}", relaxed(content(call))),
+        Happening::Sent { resend: 0, fate, .. } => format!("request{}", lost(fate)),
+        Happening::Sent { resend, fate, .. } => format!("request, resend {resend}{}", lost(fate)),
+        Happening::Arrived { resend, copy, .. } => match (resend, copy) {
+            (0, 0) => "the original arrives".to_owned(),
+            (resend, 0) => format!("resend {resend} arrives"),
+            (0, _) => "a copy of the original arrives, made by the network".to_owned(),
+            (resend, _) => format!("a copy of resend {resend} arrives, made by the network"),
+        },
+        Happening::Decided { decision } => format!("decides: {}", decision.words()),
+        Happening::Executed { time: 1 } => "executes it".to_owned(),
+        Happening::Executed { time } => format!("executes it again, {time} times in all"),
+        Happening::Replied { fate, .. } => format!("reply{}", lost(fate)),
+        Happening::ReplyArrived { copy: 0, .. } => "the reply arrives".to_owned(),
+        Happening::ReplyArrived { .. } => "a copy of the reply arrives, made by the network".to_owned(),
+        Happening::Dropped { reply, reason } => {
+            format!("{} comes to nothing: {reason}", if *reply { "a reply" } else { "a request" })
+        }
+        Happening::Crashed => "crashes".to_owned(),
+        Happening::Concluded { status, result } => format!("concludes {status}: {}", relaxed(result)),
+    }
+}
+
+fn lost(fate: &[Nanos]) -> &'static str {
+    match fate.len() {
+        0 => "  (lost)",
+        1 => "",
+        _ => "  (arrives twice)",
+    }
+}
