@@ -2,7 +2,7 @@
 //! one in which everything goes wrong.
 
 use serde::{Deserialize, Serialize};
-use sim::{Delay, FaultPlan, FaultRates, Link, MILLIS, Nanos, Network, Ratio, SECONDS};
+use sim::{Delay, FaultPlan, FaultRates, Link, MILLIS, Nanos, Network, NodeId, Ratio, SECONDS};
 
 /// A network that has a name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -10,13 +10,16 @@ use sim::{Delay, FaultPlan, FaultRates, Link, MILLIS, Nanos, Network, Ratio, SEC
 pub enum NetworkName {
     /// 1 to 10 ms, and nothing goes wrong.
     Reliable,
-    /// The unreliable network of the MIT 6.5840 labs with reordering: up to 26 ms, a tenth of the messages lost, two
-    /// thirds late by 200 to 2,200 ms; no duplicates.
+    /// The unreliable network of the MIT 6.5840 labs with reordering: requests up to 26 ms, a tenth of the requests and of
+    /// the replies lost, two thirds of the replies late by 200 to 2,200 ms; no duplicates. A call returns before it is
+    /// made again: no request is still in flight then.
     Labrpc,
     /// The network of the madraft labs: 1 to 27 ms, a tenth lost.
     Madraft,
     /// The network of the `DSLabs`: a fifth lost.
     Dslabs,
+    /// Their worse network: half lost.
+    DslabsHalf,
     /// The network of a lecture on delivery guarantees: 1 to 3 s, 30 % lost, 30 % repeated.
     Guarantees,
     /// The network of Maelstrom: 100 ms on average, and partitions.
@@ -33,18 +36,41 @@ pub const CALM: Nanos = 4 * SECONDS;
 
 impl NetworkName {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Reliable,
         Self::Labrpc,
         Self::Madraft,
         Self::Dslabs,
+        Self::DslabsHalf,
         Self::Guarantees,
         Self::Maelstrom,
         Self::Hostile,
         Self::HostileNetwork,
     ];
 
-    /// The links.
+    /// After how long a client of this network gives up waiting or asks again, where that is part of its rules.
+    pub const fn timeout(self) -> Option<Nanos> {
+        match self {
+            // Longer than a request and a late reply travel together, so that neither is in flight any more.
+            Self::Labrpc => Some(2_300 * MILLIS),
+            Self::Dslabs | Self::DslabsHalf => Some(100 * MILLIS),
+            Self::Maelstrom => Some(5 * SECONDS),
+            Self::Reliable | Self::Madraft | Self::Guarantees | Self::Hostile | Self::HostileNetwork => None,
+        }
+    }
+
+    /// The links between so many nodes of which the first is the server of the others: in `labrpc` it is replies that
+    /// are late, and never requests.
+    pub fn with_server(self, nodes: u32) -> Network {
+        let mut network = self.network();
+        if self == Self::Labrpc {
+            let requests = Link { late: Ratio::ZERO, ..network.default };
+            network.links.extend((1..nodes).map(|client| ((NodeId(client), NodeId(0)), requests)));
+        }
+        network
+    }
+
+    /// The links, between nodes that are all alike.
     pub fn network(self) -> Network {
         let link = match self {
             Self::Reliable => Link::RELIABLE,
@@ -61,6 +87,7 @@ impl NetworkName {
                 ..Link::RELIABLE
             },
             Self::Dslabs => Link { loss: Ratio::percent(20), ..Link::RELIABLE },
+            Self::DslabsHalf => Link { loss: Ratio::percent(50), ..Link::RELIABLE },
             Self::Guarantees => Link {
                 delay: Delay::Uniform { min: SECONDS, max: 3 * SECONDS },
                 loss: Ratio::percent(30),
@@ -96,7 +123,7 @@ impl NetworkName {
         };
         match self {
             Self::Reliable => FaultPlan::default(),
-            Self::Labrpc | Self::Madraft | Self::Dslabs | Self::Guarantees => {
+            Self::Labrpc | Self::Madraft | Self::Dslabs | Self::DslabsHalf | Self::Guarantees => {
                 FaultPlan { until: 10 * SECONDS, ..FaultPlan::default() }
             }
             Self::Maelstrom => FaultPlan {

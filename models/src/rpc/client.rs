@@ -1,77 +1,87 @@
-//! The client: an application that makes one call after another, and the stub that sends requests and sends them again.
+//! A client: an application, and the stub that turns its calls into operations of the library below.
 
-use sim::{Context, MILLIS, NodeId, OpId, Process, Status};
+use sim::{ConnectionId, Context, Label, MILLIS, NodeId, Process, Status, StreamEvent};
 
-use super::message::{Note, RpcMessage, Tag, Xid};
-use super::scheme::{Identity, Retry, Scheme};
-use super::service::Call;
+use super::application::{Application, Next, Workload};
+use super::library::{Ended, How, Library};
+use super::message::{Note, RpcMessage, Tag};
+use super::scheme::Scheme;
+use super::service::{Call, Reply, Slip};
 
-/// The timer of a request that is not answered.
-const RESEND: &str = "resend";
-/// The timer of an application that thinks before its next call.
+/// The timer of an application that thinks before its next call, or works.
 const THINK: &str = "think";
 
 /// A client of one server.
 #[derive(Clone, Debug)]
 pub struct Client {
-    scheme: Scheme,
-    server: NodeId,
-    /// What it calls, from first to last.
-    calls: Vec<Call>,
+    application: Application,
+    library: Library,
+    slip: Slip,
+    workload: Workload,
+    calls: u32,
     made: u32,
-    last_number: u32,
-    pending: Option<Pending>,
-}
-
-/// The call that is not answered yet.
-#[derive(Clone, Debug)]
-struct Pending {
-    op: OpId,
-    tag: Tag,
-    xid: Xid,
-    call: Call,
-    sent: u32,
 }
 
 impl Client {
-    /// A client that makes these calls.
-    pub const fn new(scheme: Scheme, server: NodeId, calls: Vec<Call>) -> Self {
-        Self { scheme, server, calls, made: 0, last_number: 0, pending: None }
+    /// A client that makes so many calls.
+    pub const fn new(scheme: Scheme, server: NodeId, workload: Workload, calls: u32, slip: Slip) -> Self {
+        let application = Application::new(workload, 0, 0, calls);
+        Self { application, library: Library::new(scheme, server), slip, workload, calls, made: 0 }
     }
 
     /// How many of its calls have not returned, with or without a reply.
     pub fn unfinished(&self) -> usize {
-        self.calls.len() - self.made as usize + usize::from(self.pending.is_some())
+        self.application.left() + self.library.pending()
     }
 
-    fn next_call(&mut self, ctx: &mut Context<RpcMessage>) {
-        let Some(&call) = self.calls.get(self.made as usize) else { return };
+    /// What it calls itself, where clients draw that at random.
+    pub const fn drawn(&self) -> u32 {
+        self.library.drawn()
+    }
+
+    /// Makes as many calls as the window has room for.
+    fn go_on(&mut self, ctx: &mut Context<RpcMessage>) {
+        while self.library.has_room(self.made + 1) {
+            match self.application.next() {
+                Next::Call(call) => self.call(ctx, call),
+                Next::Work(span) => {
+                    ctx.set_timer(THINK, span);
+                    return;
+                }
+                Next::Wait | Next::Done => return,
+            }
+        }
+    }
+
+    fn call(&mut self, ctx: &mut Context<RpcMessage>, call: Call) {
         self.made += 1;
         let tag = Tag { client: ctx.node().0, life: ctx.incarnation(), call: self.made };
         let op = ctx.invoke(Note::Call { tag, call });
-        let xid = self.fresh_xid(ctx);
-        self.pending = Some(Pending { op, tag, xid, call, sent: 0 });
-        self.send_request(ctx);
+        self.library.call(ctx, op, tag, call);
     }
 
-    fn fresh_xid(&mut self, ctx: &Context<RpcMessage>) -> Xid {
-        self.last_number += 1;
-        Xid { client: ctx.node().0, life: ctx.incarnation(), number: self.last_number }
+    fn conclude(&mut self, ctx: &mut Context<RpcMessage>, ended: Option<Ended>) {
+        let Some(Ended { op, how }) = ended else { return };
+        let (status, result, reply) = self.conclusion(how);
+        ctx.complete(op, status, result);
+        self.application.returned(reply);
+        // A worker without a task has time.
+        let think = if reply == Some(Reply::NoTask) { 20 * MILLIS } else { MILLIS };
+        ctx.set_timer(THINK, think);
     }
 
-    fn send_request(&mut self, ctx: &mut Context<RpcMessage>) {
-        let Some(pending) = &mut self.pending else { return };
-        let &mut Pending { xid, tag, call, sent, .. } = pending;
-        pending.sent += 1;
-        ctx.send(self.server, RpcMessage::Request { xid, tag, resend: sent, call });
-        ctx.set_timer(RESEND, self.scheme.timeout);
-    }
-
-    fn finish(&mut self, ctx: &mut Context<RpcMessage>, status: Status, result: Note) {
-        let Some(pending) = self.pending.take() else { return };
-        ctx.cancel_timer(RESEND);
-        ctx.complete(pending.op, status, result);
-        ctx.set_timer(THINK, MILLIS);
+    /// What a call comes to: for the judges, and for the application.
+    const fn conclusion(&self, how: How) -> (Status, Note, Option<Reply>) {
+        match how {
+            How::GaveUp => (Status::Unknown, Note::GaveUp, None),
+            How::Refused(why) => (Status::Unknown, Note::Refused(why), None),
+            How::Reply { reply: Reply::WrongVersion, resent: true } => match self.slip {
+                Slip::WrongVersionIsFailure => (Status::Fail, Note::Reply(Reply::WrongVersion), None),
+                // The version may be wrong because an earlier request made it so.
+                _ => (Status::Unknown, Note::Maybe, None),
+            },
+            How::Reply { reply, .. } => (Status::Ok, Note::Reply(reply), Some(reply)),
+        }
     }
 }
 
@@ -79,33 +89,31 @@ impl Process for Client {
     type Message = RpcMessage;
 
     fn on_start(&mut self, ctx: &mut Context<RpcMessage>) {
-        self.next_call(ctx);
+        self.application = Application::new(self.workload, ctx.node().0, ctx.incarnation(), self.calls);
+        self.library.start(ctx);
+        self.go_on(ctx);
     }
 
     fn on_message(&mut self, ctx: &mut Context<RpcMessage>, _from: NodeId, message: RpcMessage) {
-        if let RpcMessage::Response { xid, reply } = message
-            && self.pending.as_ref().is_some_and(|pending| pending.xid == xid)
-        {
-            self.finish(ctx, Status::Ok, Note::Reply(reply));
-        }
+        let ended = self.library.message(ctx, &message);
+        self.conclude(ctx, ended);
     }
 
-    fn on_timer(&mut self, ctx: &mut Context<RpcMessage>, timer: sim::Label) {
+    fn on_timer(&mut self, ctx: &mut Context<RpcMessage>, timer: Label) {
         if timer.word == THINK {
-            return self.next_call(ctx);
+            return self.go_on(ctx);
         }
-        let sent = self.pending.as_ref().map_or(0, |pending| pending.sent);
-        match self.scheme.retry {
-            Retry::Tries(tries) if sent >= tries => self.finish(ctx, Status::Unknown, Note::GaveUp),
-            _ => {
-                if self.scheme.identity == Identity::PerAttempt {
-                    let xid = self.fresh_xid(ctx);
-                    if let Some(pending) = &mut self.pending {
-                        pending.xid = xid;
-                    }
-                }
-                self.send_request(ctx);
-            }
-        }
+        let ended = self.library.timer_fired(ctx, timer);
+        self.conclude(ctx, ended);
+    }
+
+    fn on_stream(
+        &mut self,
+        ctx: &mut Context<RpcMessage>,
+        connection: ConnectionId,
+        event: StreamEvent<RpcMessage>,
+    ) {
+        let ended = self.library.stream(ctx, connection, event);
+        self.conclude(ctx, ended);
     }
 }

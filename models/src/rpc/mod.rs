@@ -1,21 +1,40 @@
-//! Remote procedure calls, layered as the lecture draws them: an application that calls, a client stub that retries,
-//! a network that loses and repeats, a server that deduplicates, a service that executes.
+//! Remote procedure calls, layered as the lecture draws them. On the client: an application that calls, a stub that makes
+//! operations of its calls, an RPC library that identifies and resends, a network that loses and repeats. On the server: a
+//! dispatcher with its table of seen calls, handlers that execute, and a disk.
 //!
-//! A scheme is a value ([`Scheme`]): how the client retries, how it numbers its requests, what the server remembers, what
-//! it does with a duplicate of a call that is still executing, and what it keeps on disk are independent choices, and a
-//! bug is one wrong choice. There is one client and one server.
+//! A scheme is a value ([`Scheme`]): how the client retries, how it names its requests, what the two agree on beforehand,
+//! what the server remembers and for how long, what it does with a duplicate, what it keeps on disk, and how messages
+//! travel are independent choices, and a bug is one wrong choice. There is one client and one server.
 
-mod client;
-mod judge;
-mod message;
-mod scenarios;
 mod scheme;
+
+mod application;
+mod client;
+mod library;
+
+mod message;
+
+mod log;
 mod server;
 mod service;
+mod table;
 
+mod faults;
+mod judge;
+mod scenario;
+mod situation;
+
+mod cases;
+
+pub use application::Workload;
+pub use cases::scenarios;
 pub use client::Client;
-pub use message::{Note, RpcMessage, Tag, Xid};
-pub use scenarios::{RpcScenario, RpcSettings, Workload, scenarios};
-pub use scheme::{Duplicates, Identity, Persistence, Retry, Scheme};
-pub use server::Server;
-pub use service::{Call, Reply, Service};
+pub use faults::Faults;
+pub use message::{Asking, Note, READER, Refusal, Request, RpcMessage, Tag, Xid};
+pub use scenario::{RpcScenario, RpcSettings};
+pub use scheme::{
+    Acknowledge, Answer, Binding, Covers, Duplicates, Forgotten, Identity, OuterRetry, Persistence, Replies,
+    Retention, Retry, Scheme, Transport,
+};
+pub use server::{Execution, Server};
+pub use service::{Call, Reply, Service, Slip, Task};

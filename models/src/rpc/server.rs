@@ -1,35 +1,30 @@
-//! The server: a dispatcher that recognises duplicates, and a service that executes.
+//! The server: a dispatcher that recognises duplicates, handlers that execute, and a disk.
 
 use std::collections::BTreeMap;
 
-use sim::{Context, Label, NodeId, Process, SyncError};
+use sim::{ConnectionId, Context, Label, NodeId, Process, StreamEvent, SyncError};
 
-use super::message::{Note, RpcMessage, Tag, Xid};
-use super::scheme::{Duplicates, Persistence, Scheme};
-use super::service::{Call, Reply, Service};
+use super::log::Record;
+use super::message::{Asking, Note, Refusal, Request, RpcMessage, Tag};
+use super::scheme::{Answer, Binding, Covers, Duplicates, Persistence, Replies, Scheme};
+use super::service::{Call, Reply, Service, Slip};
+use super::table::{Caller, Found, Table};
 
-/// The file that calls are logged in.
+/// The file that executed calls are logged in, and the file of seen calls where that is another.
 const LOG: &str = "log";
-/// The timer of a call that takes its time, and the sync of a call that is to be durable; keyed by job.
+const TABLE: &str = "table";
+/// The timer of a call that takes its time; keyed by job.
 const EXECUTE: &str = "execute";
+/// The syncs of what was executed, of what was seen, and of a session; keyed by job or session.
 const COMMIT: &str = "commit";
-
-/// What the server knows of a call.
-#[derive(Clone, Debug)]
-enum Known {
-    /// It is executing; these wait for the reply.
-    InProgress { waiting: Vec<NodeId> },
-    /// It was executed, and this was the reply.
-    Done(Reply),
-}
+const SEEN: &str = "seen";
+const SESSION: &str = "session";
 
 /// A request that is being executed or made durable.
 #[derive(Clone, Debug)]
 struct Job {
-    client: NodeId,
-    xid: Xid,
-    tag: Tag,
-    call: Call,
+    caller: Caller,
+    request: Request,
     reply: Option<Reply>,
 }
 
@@ -46,22 +41,33 @@ pub struct Execution {
 #[derive(Clone, Debug)]
 pub struct Server {
     scheme: Scheme,
+    slip: Slip,
+    incarnation: u32,
     service: Service,
-    table: BTreeMap<Xid, Known>,
+    table: Table,
     jobs: BTreeMap<u64, Job>,
     last_job: u64,
+    last_session: u32,
+    /// Who waits for a session to be durable.
+    binding: BTreeMap<u64, (Caller, Asking)>,
+    peers: BTreeMap<ConnectionId, NodeId>,
     executions: BTreeMap<Tag, Execution>,
 }
 
 impl Server {
-    /// A server with nothing in it.
-    pub const fn new(scheme: Scheme) -> Self {
+    /// A server of this service, in which nothing has happened.
+    pub const fn new(scheme: Scheme, service: Service, slip: Slip) -> Self {
         Self {
             scheme,
-            service: Service::new(),
-            table: BTreeMap::new(),
+            slip,
+            incarnation: 0,
+            service,
+            table: Table::new(scheme),
             jobs: BTreeMap::new(),
             last_job: 0,
+            last_session: 0,
+            binding: BTreeMap::new(),
+            peers: BTreeMap::new(),
             executions: BTreeMap::new(),
         }
     }
@@ -81,30 +87,91 @@ impl Server {
         self.executions.iter().map(|(tag, execution)| (*tag, *execution))
     }
 
-    fn request(&mut self, ctx: &mut Context<RpcMessage>, client: NodeId, xid: Xid, tag: Tag, call: Call) {
+    /// The most entries that one client had in the table of seen calls since the server started.
+    pub const fn most_entries(&self) -> usize {
+        self.table.most()
+    }
+
+    /// The size of the table of seen calls now.
+    pub fn table_bytes(&self) -> u64 {
+        self.table.bytes()
+    }
+
+    fn message(
+        &mut self,
+        ctx: &mut Context<RpcMessage>,
+        node: NodeId,
+        connection: Option<ConnectionId>,
+        message: RpcMessage,
+    ) {
+        match message {
+            RpcMessage::Bind(asking) => {
+                let tag = Tag { client: node.0, life: 0, call: 0 };
+                self.bind(ctx, Caller { node, connection, tag }, asking);
+            }
+            RpcMessage::Request(request) => {
+                self.request(ctx, Caller { node, connection, tag: request.tag }, request);
+            }
+            RpcMessage::Bound { .. } | RpcMessage::Response { .. } | RpcMessage::Refused { .. } => {}
+        }
+    }
+
+    fn bind(&mut self, ctx: &mut Context<RpcMessage>, caller: Caller, asking: Asking) {
+        if self.scheme.binding != Binding::Session {
+            return self.tell_bound(ctx, caller, asking, 0);
+        }
+        self.last_session += 1;
+        let session = self.last_session;
+        self.table.open(session, self.incarnation, ctx.now());
+        if self.scheme.persistence == Persistence::Nothing {
+            return self.tell_bound(ctx, caller, asking, session);
+        }
+        ctx.append(LOG, Record::Session { session, incarnation: self.incarnation }.encode());
+        ctx.sync((SESSION, session.into()));
+        self.binding.insert(session.into(), (caller, asking));
+    }
+
+    fn tell_bound(&self, ctx: &mut Context<RpcMessage>, caller: Caller, asking: Asking, session: u32) {
+        send(ctx, caller, RpcMessage::Bound { asking, incarnation: self.incarnation, session });
+    }
+
+    /// The dispatcher.
+    fn request(&mut self, ctx: &mut Context<RpcMessage>, caller: Caller, request: Request) {
+        let Request { xid, tag, call, acknowledged, bound, .. } = request;
+        if self.scheme.binding == Binding::Incarnation && bound != Some(self.incarnation) {
+            ctx.note(Note::OldIncarnation(tag));
+            let refused = RpcMessage::Refused { xid, tag, why: Refusal::OldIncarnation };
+            return send(ctx, caller, refused);
+        }
         if self.deduplicates(call) {
-            match self.table.get_mut(&xid) {
-                Some(Known::Done(reply)) => {
-                    let reply = *reply;
-                    ctx.note(Note::Recognised(tag));
-                    ctx.send(client, RpcMessage::Response { xid, reply });
-                    return;
-                }
-                Some(Known::InProgress { waiting }) => {
+            match self.table.find(xid, acknowledged, ctx.now()) {
+                Found::New => self.table.begin(xid),
+                Found::InProgress(waiting) => {
                     ctx.note(Note::InProgress(tag));
                     if self.scheme.duplicates == Duplicates::Wait {
-                        waiting.push(client);
+                        waiting.push(caller);
                     }
                     return;
                 }
-                None => {}
+                Found::Done(first) => {
+                    let reply = match self.scheme.answer {
+                        Answer::First => first,
+                        Answer::Current => self.service.current(call),
+                        Answer::Empty => call.empty_reply(),
+                    };
+                    ctx.note(Note::Recognised(tag));
+                    return send(ctx, caller, RpcMessage::Response { xid, tag, reply });
+                }
+                Found::Forgotten => {
+                    ctx.note(Note::Forgotten(tag));
+                    let refused = RpcMessage::Refused { xid, tag, why: Refusal::Forgotten };
+                    return send(ctx, caller, refused);
+                }
             }
         }
-        if self.deduplicates(call) && self.scheme.duplicates != Duplicates::RememberFinished {
-            self.table.insert(xid, Known::InProgress { waiting: Vec::new() });
-        }
+        ctx.note(Note::New(tag));
         self.last_job += 1;
-        self.jobs.insert(self.last_job, Job { client, xid, tag, call, reply: None });
+        self.jobs.insert(self.last_job, Job { caller, request, reply: None });
         if self.scheme.execution > 0 {
             ctx.set_timer((EXECUTE, self.last_job), self.scheme.execution);
         } else {
@@ -112,81 +179,142 @@ impl Server {
         }
     }
 
-    fn deduplicates(&self, call: Call) -> bool {
-        self.scheme.duplicates != Duplicates::Execute
-            && (self.scheme.deduplicate_reads || !matches!(call, Call::Get { .. }))
+    const fn deduplicates(&self, call: Call) -> bool {
+        let covered = match self.scheme.covers {
+            Covers::Everything => true,
+            Covers::AllButReads => !call.only_looks(),
+            Covers::AllButPuts => !matches!(call, Call::Put { .. }),
+        };
+        covered && !matches!(self.scheme.duplicates, Duplicates::Execute)
     }
 
+    /// The handlers.
     fn execute(&mut self, ctx: &mut Context<RpcMessage>, number: u64) {
         let Some(job) = self.jobs.get_mut(&number) else { return };
-        let reply = self.service.execute(job.call);
+        let Request { xid, tag, call, acknowledged, .. } = job.request;
+        let at = ctx.now();
+        let reply = self.service.execute(call, at);
         job.reply = Some(reply);
-        count(&mut self.executions, job.tag, reply);
-        ctx.note(Note::Executed(job.tag));
-        if self.scheme.persistence == Persistence::Nothing {
-            self.finish(ctx, number);
-        } else {
-            let record = Record { xid: job.xid, tag: job.tag, call: job.call };
-            ctx.append(LOG, record.encode());
-            ctx.sync((COMMIT, number));
+        if count(&mut self.executions, tag, reply) {
+            ctx.note(Note::Executed(tag));
+        }
+        let executed = Record::Executed { xid, tag, call, at, acknowledged };
+        match self.scheme.persistence {
+            Persistence::Nothing => self.finish(ctx, number),
+            Persistence::DataOnly | Persistence::DataFirst | Persistence::Together => {
+                self.write(ctx, LOG, executed, COMMIT, number);
+            }
+            Persistence::TableFirst => self.write(ctx, TABLE, Record::Seen { xid, tag, reply }, SEEN, number),
+        }
+    }
+
+    fn write(
+        &mut self,
+        ctx: &mut Context<RpcMessage>,
+        file: &'static str,
+        record: Record,
+        sync: &'static str,
+        number: u64,
+    ) {
+        ctx.append(file, record.encode());
+        ctx.sync((sync, number));
+        if self.scheme.replies == Replies::BeforeSync {
+            self.written(ctx, sync, number);
+        }
+    }
+
+    /// What was written of a job is durable, or nobody cares.
+    fn written(&mut self, ctx: &mut Context<RpcMessage>, sync: &'static str, number: u64) {
+        let Some(&Job { request, reply: Some(reply), .. }) = self.jobs.get(&number) else { return };
+        let Request { xid, tag, call, acknowledged, .. } = request;
+        match (self.scheme.persistence, sync) {
+            (Persistence::DataFirst, COMMIT) => {
+                self.write(ctx, TABLE, Record::Seen { xid, tag, reply }, SEEN, number);
+            }
+            (Persistence::TableFirst, SEEN) => {
+                let executed = Record::Executed { xid, tag, call, at: ctx.now(), acknowledged };
+                self.write(ctx, LOG, executed, COMMIT, number);
+            }
+            _ => self.finish(ctx, number),
         }
     }
 
     fn finish(&mut self, ctx: &mut Context<RpcMessage>, number: u64) {
-        let Some(Job { client, xid, call, reply: Some(reply), .. }) = self.jobs.remove(&number) else {
-            return;
+        let Some(Job { caller, request, reply: Some(reply) }) = self.jobs.remove(&number) else { return };
+        let waiting = if self.deduplicates(request.call) {
+            self.table.finish(request.xid, reply, ctx.now())
+        } else {
+            Vec::new()
         };
-        let known = if self.deduplicates(call) { self.table.insert(xid, Known::Done(reply)) } else { None };
-        let waiting = match known {
-            Some(Known::InProgress { waiting }) => waiting,
-            _ => Vec::new(),
-        };
-        for client in std::iter::once(client).chain(waiting) {
-            ctx.send(client, RpcMessage::Response { xid, reply });
+        for caller in std::iter::once(caller).chain(waiting) {
+            send(ctx, caller, RpcMessage::Response { xid: request.xid, tag: caller.tag, reply });
         }
     }
 
-    /// Executes again what the log says. A record that a crash tore is passed over byte by byte: what was appended after
-    /// it begins anywhere, and its checksum says where. (Cutting the log off would rewrite durable records, and a
-    /// crash could tear those.)
+    /// Executes again what the log says, and knows again what it says was seen.
     fn recover(&mut self, ctx: &mut Context<RpcMessage>) {
         let Some(log) = ctx.read(LOG) else { return };
-        let mut rest = &log[..];
+        let now = ctx.now();
         let mut recovered = 0;
-        while !rest.is_empty() {
-            let Some(record) = Record::decode(rest) else {
-                rest = &rest[1..];
-                continue;
-            };
-            rest = &rest[Record::LEN..];
-            recovered += 1;
-            let reply = self.service.execute(record.call);
-            count(&mut self.executions, record.tag, reply);
-            if self.scheme.persistence == Persistence::Together {
-                self.table.insert(record.xid, Known::Done(reply));
+        for record in Record::all(&log) {
+            match record {
+                Record::Executed { xid, tag, call, at, acknowledged } => {
+                    recovered += 1;
+                    let reply = self.service.execute(call, at);
+                    count(&mut self.executions, tag, reply);
+                    if self.scheme.persistence == Persistence::Together && self.deduplicates(call) {
+                        self.table.recover(xid, reply, acknowledged, now);
+                    }
+                }
+                Record::Session { session, incarnation } => self.table.open(session, incarnation, now),
+                Record::Seen { .. } => {}
             }
+        }
+        if self.slip == Slip::RestartResetsVersions {
+            self.service.reset_versions();
         }
         ctx.note(Note::Recovered(recovered));
     }
+
+    /// Knows again what the file of seen calls says.
+    fn recover_table(&mut self, ctx: &Context<RpcMessage>) {
+        for record in Record::all(&ctx.read(TABLE).unwrap_or_default()) {
+            if let Record::Seen { xid, reply, .. } = record {
+                self.table.recover(xid, reply, None, ctx.now());
+            }
+        }
+    }
 }
 
-fn count(executions: &mut BTreeMap<Tag, Execution>, tag: Tag, reply: Reply) {
+fn send(ctx: &mut Context<RpcMessage>, to: Caller, message: RpcMessage) {
+    match to.connection {
+        Some(connection) => ctx.send_on(connection, message),
+        None => ctx.send(to.node, message),
+    };
+}
+
+/// Counts an execution, if it had an effect.
+fn count(executions: &mut BTreeMap<Tag, Execution>, tag: Tag, reply: Reply) -> bool {
+    if matches!(reply, Reply::WrongVersion | Reply::AlreadyThere) {
+        return false;
+    }
     executions.entry(tag).or_insert(Execution { times: 0, first_reply: reply }).times += 1;
+    true
 }
 
 impl Process for Server {
     type Message = RpcMessage;
 
     fn on_start(&mut self, ctx: &mut Context<RpcMessage>) {
+        self.incarnation = ctx.incarnation();
         if self.scheme.persistence != Persistence::Nothing {
             self.recover(ctx);
+            self.recover_table(ctx);
         }
     }
 
     fn on_message(&mut self, ctx: &mut Context<RpcMessage>, from: NodeId, message: RpcMessage) {
-        if let RpcMessage::Request { xid, tag, call, .. } = message {
-            self.request(ctx, from, xid, tag, call);
-        }
+        self.message(ctx, from, None, message);
     }
 
     fn on_timer(&mut self, ctx: &mut Context<RpcMessage>, timer: Label) {
@@ -194,74 +322,39 @@ impl Process for Server {
     }
 
     fn on_sync(&mut self, ctx: &mut Context<RpcMessage>, sync: Label, result: Result<(), SyncError>) {
-        match result {
-            Ok(()) => self.finish(ctx, sync.key),
+        match (result, sync.word) {
             // What is in the log is still not durable: nobody may hear of it before it is.
-            Err(_) => {
+            (Err(_), _) => {
                 ctx.sync(sync);
             }
+            (Ok(()), SESSION) => {
+                if let Some((caller, asking)) = self.binding.remove(&sync.key) {
+                    self.tell_bound(ctx, caller, asking, sync.key as u32);
+                }
+            }
+            (Ok(()), _) => self.written(ctx, sync.word, sync.key),
         }
     }
-}
 
-/// One executed call in the log: identifier and call in one record, with a checksum against a torn write.
-struct Record {
-    xid: Xid,
-    tag: Tag,
-    call: Call,
-}
-
-impl Record {
-    const LEN: usize = 6 * 4 + 17 + 4;
-
-    fn encode(&self) -> Vec<u8> {
-        let Self { xid, tag, call } = self;
-        let mut bytes = Vec::with_capacity(Self::LEN);
-        for word in [xid.client, xid.life, xid.number, tag.client, tag.life, tag.call] {
-            bytes.extend_from_slice(&word.to_le_bytes());
-        }
-        bytes.extend_from_slice(&call.encode());
-        bytes.extend_from_slice(&checksum(&bytes).to_le_bytes());
-        bytes
-    }
-
-    /// The record at the beginning of these bytes.
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (body, sum) = bytes.get(..Self::LEN)?.split_last_chunk::<4>()?;
-        if u32::from_le_bytes(*sum) != checksum(body) {
-            return None;
-        }
-        let (words, call) = body.split_last_chunk::<17>()?;
-        let (words, _) = words.as_chunks::<4>();
-        let word = |at: usize| u32::from_le_bytes(words[at]);
-        Some(Self {
-            xid: Xid { client: word(0), life: word(1), number: word(2) },
-            tag: Tag { client: word(3), life: word(4), call: word(5) },
-            call: Call::decode(call)?,
-        })
-    }
-}
-
-/// FNV-1a. A torn record is shorter, or a prefix: this is enough to notice.
-fn checksum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_survives_encoding_and_a_torn_one_does_not_pass() {
-        let xid = Xid { client: 1, life: 2, number: 3 };
-        let tag = Tag { client: 4, life: 5, call: 6 };
-        let record = Record { xid, tag, call: Call::Put { key: 7, value: u64::MAX } };
-        let bytes = record.encode();
-        assert_eq!(bytes.len(), Record::LEN);
-        let decoded = Record::decode(&bytes).unwrap();
-        assert_eq!((decoded.xid, decoded.tag, decoded.call), (xid, tag, record.call));
-        for len in 0..Record::LEN {
-            assert!(Record::decode(&bytes[..len]).is_none(), "{len}");
+    fn on_stream(
+        &mut self,
+        ctx: &mut Context<RpcMessage>,
+        connection: ConnectionId,
+        event: StreamEvent<RpcMessage>,
+    ) {
+        match event {
+            StreamEvent::Accepted { from } => {
+                self.peers.insert(connection, from);
+            }
+            StreamEvent::Received(message) => {
+                if let Some(node) = self.peers.get(&connection).copied() {
+                    self.message(ctx, node, Some(connection), message);
+                }
+            }
+            StreamEvent::Closed | StreamEvent::Broken => {
+                self.peers.remove(&connection);
+            }
+            StreamEvent::Opened => {}
         }
     }
 }
