@@ -2,11 +2,13 @@
 //! found, each right one something that must hold under every seed.
 //!
 //! [`catalogue`] holds them all. [`rpc`] is remote procedure calls over a network that loses, repeats and delays:
-//! retries, identifiers, deduplication, crashes. [`crawler`] is web crawlers, and the concurrency inside one node; [`web`] is
+//! retries, identifiers, deduplication, crashes. [`concurrency`] is the small concurrent programs
+//! inside one node, [`crawler`] web crawlers; [`web`] is
 //! what they crawl. [`networks`] are the networks by name.
 //!
 //! Deliberately absent: engine code, and any knowledge of seeds and dice.
 
+pub mod concurrency;
 pub mod crawler;
 pub mod networks;
 pub mod rpc;
@@ -18,6 +20,9 @@ use check::Catalogue;
 pub fn catalogue() -> Catalogue {
     let mut catalogue = Catalogue::new();
     for scenario in rpc::scenarios() {
+        catalogue.add(scenario);
+    }
+    for scenario in concurrency::scenarios() {
         catalogue.add(scenario);
     }
     for scenario in crawler::scenarios() {

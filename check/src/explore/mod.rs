@@ -156,7 +156,7 @@ impl ExploreReport {
             let found = self.violations.entry(property).or_insert_with(|| Violated {
                 executions: 0,
                 outcome: outcome.clone(),
-                schedule: overrides(search.path()),
+                schedule: overrides(search),
             });
             found.executions += 1;
         }
@@ -173,9 +173,10 @@ fn key(outcome: &Outcome, told: u64) -> u64 {
         Ending::Livelock => 2,
         Ending::Violated => 3,
     });
-    for violation in &outcome.violations {
-        violation.property.hash(&mut digest);
-    }
+    let mut properties: Vec<&str> = outcome.violations.iter().map(|v| v.property.as_str()).collect();
+    properties.sort_unstable();
+    properties.dedup();
+    properties.hash(&mut digest);
     digest.finish()
 }
 
@@ -187,9 +188,9 @@ pub(crate) struct Fired {
     at: Nanos,
 }
 
-/// The decisions with which a run takes this path by itself.
-fn overrides<'p>(path: impl Iterator<Item = Fired> + 'p) -> Overrides {
-    let path: Vec<Fired> = path.collect();
+/// The decisions with which a run takes the path of the last one by itself.
+fn overrides(search: &Search) -> Overrides {
+    let path: Vec<Fired> = search.path().collect();
     let mut overrides = Overrides::default();
     for (index, fired) in (0..).zip(&path) {
         if fired.at > fired.due {
@@ -199,6 +200,11 @@ fn overrides<'p>(path: impl Iterator<Item = Fired> + 'p) -> Overrides {
         if path.iter().filter(neighbours).count() > 1 {
             overrides.set(fired.id, Decision::Order(index));
         }
+    }
+    // What was cancelled in the end, or cut off by a violation, must not come before that.
+    let end = path.last().map_or(0, |last| last.at);
+    for event in search.left().filter(|event| event.due <= end) {
+        overrides.set(event.id, Decision::Late(end - event.due + 1));
     }
     overrides
 }

@@ -57,6 +57,13 @@ impl Search {
         })
     }
 
+    /// The events that were pending in the last run and never fired.
+    pub(super) fn left(&self) -> impl Iterator<Item = Candidate> {
+        let levels = &self.levels[..self.at.min(self.len)];
+        let fired = |event: &Candidate| levels.iter().any(|level| level.event().id == event.id);
+        levels.iter().flat_map(|level| level.pending.iter().copied()).filter(move |event| !fired(event))
+    }
+
     pub(super) const fn was_cut(&self) -> bool {
         self.cut
     }

@@ -37,6 +37,7 @@
 mod core;
 mod runtime;
 
+mod cancellation;
 mod cell;
 mod channel;
 mod clocks;
@@ -45,6 +46,8 @@ mod deadlock;
 mod join;
 mod mail;
 mod mutex;
+mod once;
+mod rw_lock;
 mod schedule;
 mod select;
 mod semaphore;
@@ -65,13 +68,16 @@ use crate::process::Process;
 use crate::schedule::Touch;
 use crate::stream::{ConnectionId, StreamEvent};
 
+pub use cancellation::Cancellation;
 pub use cell::{Accessing, DATA_RACE, SharedCell};
 pub use channel::{Receiver, Receiving, Sender, Sending};
 pub use condition::Condition;
 pub use join::JoinHandle;
 pub use mail::{Recv, Syncing};
 pub use mutex::{Lock, Mutex, MutexGuard, UNLOCK_WITHOUT_LOCK};
+pub use once::Once;
 pub use runtime::{Runtime, TASK_LEAK};
+pub use rw_lock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{Acquire, Permit, Semaphore};
 pub use sleep::{Elapsed, Sleep, Yield};
 pub use stream::{Accept, Broken, Connect, Connection, StreamRecv};

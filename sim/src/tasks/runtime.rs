@@ -15,6 +15,7 @@ use crate::schedule::Touch;
 use crate::stream::ConnectionId;
 use crate::time::Nanos;
 
+use super::cancellation::Cancellation;
 use super::cell::SharedCell;
 use super::channel::{self, Receiver, Sender};
 use super::condition::Condition;
@@ -23,6 +24,8 @@ use super::deadlock;
 use super::join::{End, JoinHandle};
 use super::mail::{Mailbox, Recv, Syncing, Syncs};
 use super::mutex::Mutex;
+use super::once::Once;
+use super::rw_lock::RwLock;
 use super::semaphore::Semaphore;
 use super::sleep::{Sleep, Yield};
 use super::stream::{Accept, Connect, Streams};
@@ -286,6 +289,21 @@ impl<M: Message> Runtime<M> {
         Mutex::new(&self.shared.core, name.into(), value)
     }
 
+    /// Makes a value that many may read at once, or one task write.
+    pub fn rw_lock<T>(&self, name: impl Into<Label>, value: T) -> RwLock<T> {
+        RwLock::new(&self.shared.core, name.into(), value)
+    }
+
+    /// Makes room for a value that is made once.
+    pub fn once<T: Clone>(&self, name: impl Into<Label>) -> Once<T> {
+        Once::new(self.mutex(name, None))
+    }
+
+    /// Makes work that can be called off.
+    pub fn cancellation(&self, name: impl Into<Label>) -> Cancellation<M> {
+        Cancellation::new(self.clone(), name.into())
+    }
+
     /// Makes a condition variable.
     pub fn condition(&self, name: impl Into<Label>) -> Condition {
         Condition::new(&self.shared.core, name.into())
@@ -299,6 +317,10 @@ impl<M: Message> Runtime<M> {
     /// Makes a semaphore with so many permits.
     pub fn semaphore(&self, name: impl Into<Label>, permits: usize) -> Semaphore {
         Semaphore::new(&self.shared.core, name.into(), permits)
+    }
+
+    pub(super) fn core_handle(&self) -> &Rc<Core> {
+        &self.shared.core
     }
 
     pub(super) fn core(&self) -> &Core {

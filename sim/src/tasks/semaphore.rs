@@ -61,6 +61,8 @@ pub(super) struct Permits {
     kind: &'static str,
     name: Label,
     order: Order,
+    /// Whether one who takes a permit comes after all who released one.
+    orders: bool,
     state: RefCell<State>,
 }
 
@@ -141,15 +143,29 @@ impl Drop for Permit {
 impl Wish {
     #[track_caller]
     pub(super) const fn new(count: usize) -> Self {
-        Self { count, ticket: None, place: Some(Location::caller()), point: Point::new() }
+        Self::at(count, Location::caller())
+    }
+
+    pub(super) const fn at(count: usize, place: &'static Location<'static>) -> Self {
+        Self { count, ticket: None, place: Some(place), point: Point::new() }
     }
 }
 
 impl Permits {
     pub(super) fn new(core: &Rc<Core>, kind: &'static str, name: Label, free: usize) -> Rc<Self> {
+        Self::make(core, kind, name, free, true)
+    }
+
+    /// Permits that order nobody.
+    pub(super) fn unordered(core: &Rc<Core>, kind: &'static str, name: Label, free: usize) -> Rc<Self> {
+        Self::make(core, kind, name, free, false)
+    }
+
+    fn make(core: &Rc<Core>, kind: &'static str, name: Label, free: usize, orders: bool) -> Rc<Self> {
         let state = State { free, line: Line::default(), holders: Vec::new() };
         let order = core.order(name);
-        let permits = Rc::new(Self { core: Rc::clone(core), kind, name, order, state: RefCell::new(state) });
+        let permits =
+            Rc::new(Self { core: Rc::clone(core), kind, name, order, orders, state: RefCell::new(state) });
         let weak = Rc::downgrade(&permits);
         core.register(weak);
         permits
@@ -165,7 +181,9 @@ impl Permits {
         if !state.line.may_take(wish.ticket, wish.count, state.free) {
             return None;
         }
-        self.core.acquire(&self.order);
+        if self.orders {
+            self.core.acquire(&self.order);
+        }
         state.line.leave(&mut wish.ticket);
         state.free -= wish.count;
         let holder = self.core.me(wish.place);
@@ -202,7 +220,11 @@ impl Permits {
     }
 
     pub(super) fn release(&self, count: usize, holder: Holder) {
-        self.core.release(&self.order);
+        if self.orders {
+            self.core.release(&self.order);
+        } else {
+            self.core.touch_order(&self.order);
+        }
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         if let Some(index) = state.holders.iter().position(|other| *other == holder) {
@@ -220,7 +242,7 @@ impl Blocking for Permits {
         for (task, count, place) in state.line.tasks() {
             let (kind, name, free) = (self.kind, self.name, state.free);
             let what = match kind {
-                "lock" => format!("{kind} \"{name}\"{held}"),
+                "lock" | "read-write lock" => format!("{kind} \"{name}\"{held}"),
                 _ => format!("{count} of {kind} \"{name}\" ({free} free){held}"),
             };
             say(Waiting { task, place, what, on: state.holders.iter().map(|holder| holder.task).collect() });
