@@ -21,8 +21,9 @@ bench: ## The engine beside a hand-written loop, as ratios
 golden: ## Write the golden traces and pinned figures anew; read the diff before you commit it
 	SNOWGLOBE_GOLDEN=rewrite cargo test --locked --test cli --test golden --test same_bytes --test verdicts
 
-soak: ## 100,000 seeds of every scenario
+soak: ## 100,000 seeds of every scenario, and 10,000 changed decisions explained
 	cargo run --release --locked --quiet -- sweep --all --seeds 0..100000
+	cargo test --release --locked --test noninterference -- --ignored
 
 same-bytes: ## The same trace from a debug and a release build, and from two processes
 	tests/same_bytes.sh

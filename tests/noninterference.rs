@@ -16,6 +16,8 @@ use snowglobe::traces::{Diff, Event, Kind, Trace};
 use support::prepared;
 
 const CASES: u32 = 1_200;
+/// How many are tried by `make soak`.
+const CASES_SOAK: u32 = 10_000;
 
 /// One case: which scenario, which seed, which of the run's decisions, and how it is decided instead.
 #[derive(Clone, Debug)]
@@ -53,10 +55,20 @@ fn run(scenario: &dyn Prepared, seed: u64, overrides: &Overrides) -> Trace {
 
 #[test]
 fn a_changed_decision_changes_only_its_causal_future() {
+    try_flips(CASES);
+}
+
+#[test]
+#[ignore = "takes minutes; `make soak` runs it"]
+fn ten_thousand_changed_decisions_change_only_their_causal_futures() {
+    try_flips(CASES_SOAK);
+}
+
+fn try_flips(cases: u32) {
     let scenarios = prepared();
     let (told, silent) = (Cell::new(0), Cell::new(0));
     // A fixed source of cases: this test gives the same answer each time.
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(
         config,
         proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
@@ -87,5 +99,5 @@ fn a_changed_decision_changes_only_its_causal_future() {
         panic!("{error}");
     }
     // Most changes must have an effect, or nothing was tested.
-    assert!(told.get() > CASES / 2, "{} runs changed, {} did not", told.get(), silent.get());
+    assert!(told.get() > cases / 2, "{} runs changed, {} did not", told.get(), silent.get());
 }

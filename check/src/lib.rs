@@ -11,8 +11,10 @@
 mod catalogue;
 pub mod delivery;
 pub mod explore;
+pub mod flips;
 mod history;
 pub mod ledger;
+pub mod likelihood;
 pub mod linearizability;
 mod panics;
 mod reproduction;
@@ -21,6 +23,7 @@ mod scenario;
 mod schedule;
 mod settings;
 pub mod sweep;
+pub mod why_not;
 
 pub use catalogue::{Catalogue, Entry, Prepared, UnknownScenario};
 pub use explore::{Explore, ExploreReport, Violated, explore};

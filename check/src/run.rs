@@ -82,6 +82,9 @@ pub trait Runner {
     /// Runs from a seed to a verdict.
     fn run(&mut self, seed: u64, overrides: &Overrides) -> Outcome;
 
+    /// The same run, in which every decision of an event at `time` or later is thrown with the dice of the seed `key`.
+    fn run_rekeyed(&mut self, seed: u64, overrides: &Overrides, time: Nanos, key: u64) -> Outcome;
+
     /// The same run, written to `sink` as a trace.
     ///
     /// # Errors
@@ -159,11 +162,15 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
         &mut self,
         seed: u64,
         overrides: &Overrides,
+        rekey: Option<(Nanos, u64)>,
         observer: &mut O,
     ) -> Outcome {
         let Self { prepared, world, history } = self;
         history.clear();
         world.reset(seed, overrides.clone());
+        if let Some((time, key)) = rekey {
+            world.rekey_from(time, key);
+        }
         let (ending, panicked_at) = panics::silenced(|| {
             world.run_while(&mut (&mut *history, observer), |world| prepared.scenario.invariant(world))
         });
@@ -274,7 +281,11 @@ impl<S: Scenario> Runner for TypedRunner<'_, S> {
     }
 
     fn run(&mut self, seed: u64, overrides: &Overrides) -> Outcome {
-        self.observed(seed, overrides, &mut ())
+        self.observed(seed, overrides, None, &mut ())
+    }
+
+    fn run_rekeyed(&mut self, seed: u64, overrides: &Overrides, time: Nanos, key: u64) -> Outcome {
+        self.observed(seed, overrides, Some((time, key)), &mut ())
     }
 
     fn trace(
@@ -292,7 +303,7 @@ impl<S: Scenario> Runner for TypedRunner<'_, S> {
             algorithms: Algorithms::default(),
         };
         let mut recorder = Recorder::new(sink, &header);
-        let outcome = self.observed(seed, overrides, &mut recorder);
+        let outcome = self.observed(seed, overrides, None, &mut recorder);
         let violations = outcome
             .violations
             .iter()
@@ -307,7 +318,7 @@ impl<S: Scenario> Runner for TypedRunner<'_, S> {
 
     fn ledger(&mut self, seed: u64, overrides: &Overrides) -> Option<(Outcome, Ledger)> {
         let mut bookkeeper = Bookkeeper::new(self.prepared.scenario.ledger()?);
-        let outcome = self.observed(seed, overrides, &mut bookkeeper);
+        let outcome = self.observed(seed, overrides, None, &mut bookkeeper);
         Some((outcome, bookkeeper.finish()))
     }
 }

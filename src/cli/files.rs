@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use check::{Outcome, OverrideText, Prepared, Reproduction};
 use sim::Overrides;
-use traces::TraceFile;
+use traces::{Trace, TraceFile};
 
 use super::error::CliError;
 
@@ -51,6 +51,19 @@ pub(super) fn trace(
         Ok(outcome)
     };
     write().map_err(|error| CliError::write_trace(path, error))
+}
+
+/// Runs, and remembers the run as a trace.
+pub(super) fn remembered(
+    prepared: &dyn Prepared,
+    seed: u64,
+    overrides: &Overrides,
+    name: &str,
+) -> Result<(Outcome, Trace), CliError> {
+    let mut bytes = Vec::new();
+    let written = prepared.runner().trace(seed, overrides, &mut bytes);
+    let outcome = written.map_err(|error| CliError::write_trace(name, error))?;
+    Ok((outcome, Trace::parse(bytes, name)?))
 }
 
 /// Writes a reproduction.

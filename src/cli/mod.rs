@@ -16,6 +16,7 @@ mod error;
 mod explain;
 mod explore;
 mod files;
+mod likelihood;
 mod list;
 mod options;
 mod replay;
@@ -24,6 +25,7 @@ mod run;
 mod story;
 mod streams;
 mod sweep;
+mod why_not;
 mod words;
 
 use std::ffi::OsString;
@@ -73,6 +75,10 @@ enum Verb {
     Diff(diff::Diff),
     /// Tell the life of a call: what was sent, what arrived, why the server did what it did, what the client concluded
     Explain(explain::Explain),
+    /// When a violation became likely: throw all dice anew from a time on, many times
+    Likelihood(likelihood::Likelihood),
+    /// From a run that holds: the single decisions that would have violated something
+    WhyNot(why_not::WhyNot),
     /// Judge a history from anywhere: whether it is linearizable
     CheckHistory(check_history::CheckHistory),
 }
@@ -140,6 +146,8 @@ impl Console<'_, '_> {
             Verb::Replay(verb) => replay::replay(self, verb),
             Verb::Diff(verb) => diff::diff(self, verb),
             Verb::Explain(verb) => explain::explain(self, verb),
+            Verb::Likelihood(verb) => likelihood::likelihood(self, verb),
+            Verb::WhyNot(verb) => why_not::why_not(self, verb),
             Verb::CheckHistory(verb) => check_history::check_history(self, verb),
         }
     }

@@ -180,7 +180,7 @@ fn sweep_each(
     Ok(swept)
 }
 
-fn progress_bar(shown: bool, runs: u64) -> ProgressBar {
+pub(super) fn progress_bar(shown: bool, runs: u64) -> ProgressBar {
     let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {per_sec} {eta}  {msg}");
     ProgressBar::with_draw_target(Some(runs), target).with_style(style.expect("the template is well formed"))

@@ -248,6 +248,16 @@ pub struct World<P: Process> {
     instant_began: u64,
     /// With fewer steps than this, no limit of steps is reached.
     ask_limits_at: u64,
+    /// Other dice that are waiting for their time. Meanwhile the limit of time stands before it.
+    rekey: Option<Rekey>,
+}
+
+/// The dice of another seed, for the events of a later time.
+#[derive(Clone, Copy, Debug)]
+struct Rekey {
+    seed: u64,
+    /// The run's own limit of time.
+    limit: Nanos,
 }
 
 impl<P: Process + Clone> Clone for World<P> {
@@ -282,6 +292,7 @@ impl<P: Process + Clone> Clone for World<P> {
             steps: self.steps,
             instant_began: self.instant_began,
             ask_limits_at: self.ask_limits_at,
+            rekey: self.rekey,
         }
     }
 }
@@ -334,6 +345,7 @@ impl<P: Process> World<P> {
             steps: 0,
             instant_began: 0,
             ask_limits_at: 0,
+            rekey: None,
             config,
         };
         world.context.schedule = world.config.schedule;
@@ -365,9 +377,31 @@ impl<P: Process> World<P> {
         self.steps = 0;
         self.instant_began = 0;
         self.ask_limits_at = 0;
+        self.rekey = None;
+        self.limits = self.config.limits;
         self.nodes_are_disturbed = false;
         self.begin_faults();
         self.begin_nodes();
+    }
+
+    /// From the first event at `time` or later on, every decision is thrown with the dice of another seed: what would
+    /// have become of this run had all been left to chance again. To be called after [`World::reset`]; overrides stay,
+    /// and so do decisions that were made before, such as when a message under way arrives. Of a world that is driven by
+    /// [`World::take`] the dice stay as they are.
+    pub fn rekey_from(&mut self, time: Nanos, seed: u64) {
+        // Nothing is asked of each event for this: the limit of time, which is asked of each, comes sooner.
+        let limit = self.rekey.map_or(self.limits.time, |rekey| rekey.limit);
+        if (1..=limit).contains(&time) {
+            self.rekey = Some(Rekey { seed, limit });
+            self.limits.time = time - 1;
+        } else if time == 0 {
+            self.throw_anew(seed);
+        }
+    }
+
+    fn throw_anew(&mut self, seed: u64) {
+        self.dice = Dice::new(seed);
+        self.context.recording.dice = self.dice;
     }
 
     fn begin_nodes(&mut self) {
@@ -396,7 +430,7 @@ impl<P: Process> World<P> {
         let Some(surfaced) = self.queue.pop() else { return Err(self.end_quietly(observer)) };
         if surfaced.time > self.now {
             if surfaced.time > self.limits.time {
-                return Err(self.meet_limit(surfaced, observer));
+                return self.step_beyond_limit(surfaced, observer);
             }
             self.now = surfaced.time;
             self.instant_began = self.steps;
@@ -407,6 +441,26 @@ impl<P: Process> World<P> {
         }
         self.fire_surfaced(surfaced, observer);
         if self.violation.is_some() { Err(Ending::Violated) } else { Ok(()) }
+    }
+
+    /// Fires an event beyond the limit of time only if that limit was there to change the dice before it.
+    #[cold]
+    #[inline(never)]
+    fn step_beyond_limit<O: Observer<P::Message>>(
+        &mut self,
+        surfaced: Surfaced,
+        observer: &mut O,
+    ) -> Result<(), Ending> {
+        if let Some(Rekey { seed, limit }) = self.rekey.take() {
+            self.limits.time = limit;
+            self.throw_anew(seed);
+            if surfaced.time <= limit {
+                self.now = surfaced.time;
+                self.instant_began = self.steps;
+                return self.step_at_limit(surfaced, observer);
+            }
+        }
+        Err(self.meet_limit(surfaced, observer))
     }
 
     /// Fires an event unless there were too many, in all or at this instant.

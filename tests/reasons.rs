@@ -1,0 +1,174 @@
+//! From a run to the reason: `likelihood`, `why-not`, and `diff` of a run with itself but for one decision.
+
+mod support;
+
+use snowglobe::check::flips::flips;
+use snowglobe::cli::{self, Exit, Streams};
+use snowglobe::sim::{Nanos, Overrides};
+use snowglobe::traces::{Diff, Trace};
+
+/// One call on a network that loses a fifth of what it is given.
+const ONE_CALL: [&str; 6] = ["--set", "clients=1", "--set", "calls=1", "--set", "network=dslabs"];
+
+fn snowglobe(args: &[&str]) -> (Exit, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let all = std::iter::once("snowglobe").chain(args.iter().copied()).chain(ONE_CALL);
+    let exit = cli::run(&snowglobe::models::catalogue(), all, &mut Streams::new(&mut out, &mut err));
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (exit, text(out), text(err))
+}
+
+/// The first seed of the scenario that is violated, or that holds.
+fn seed_that(scenario: &str, holds: bool) -> String {
+    let seeds = 0..100;
+    let found = seeds.map(|seed| seed.to_string()).find(|seed| {
+        let (exit, ..) = snowglobe(&["run", scenario, "--seed", seed]);
+        exit == if holds { Exit::Holds } else { Exit::Violated }
+    });
+    found.expect("one of a hundred seeds")
+}
+
+const LOST: &str = "lose reply #1 server -> client-1";
+
+/// The first seed in which the account is wrong because the first reply was lost, and for no other reason.
+fn seed_of_a_lost_reply() -> String {
+    let mut seeds = (0..1_000).map(|seed: u64| seed.to_string());
+    let found = seeds.find(|seed| {
+        let (exit, text, _) = snowglobe(&["diff", "rpc/s3-at-least-once", "--seed", seed, "--without", LOST]);
+        exit == Exit::Violated && text.contains("\n  A  violated") && text.contains("\n  B  holds")
+    });
+    found.expect("one of a thousand seeds")
+}
+
+#[test]
+fn the_account_was_doomed_when_the_reply_was_lost() {
+    let seed = seed_of_a_lost_reply();
+    let ask = |jobs| snowglobe(&["likelihood", "rpc/s3-at-least-once", "--seed", &seed, "--jobs", jobs]);
+    let (exit, text, _) = ask("1");
+    assert_eq!(exit, Exit::Holds);
+    let (_, doomed) = text.split_once("\ndoomed from ").expect("a step");
+    assert!(doomed.contains("-> 100.0%"), "{text}");
+    assert!(doomed.contains("\n  reply server -> client-1 "), "{text}");
+    assert_eq!(ask("2").1, text, "the number of threads does not matter");
+}
+
+#[test]
+fn a_run_that_violates_nothing_has_no_likelihood() {
+    let seed = seed_that("rpc/s3-at-least-once", true);
+    let (exit, out, err) = snowglobe(&["likelihood", "rpc/s3-at-least-once", "--seed", &seed]);
+    assert_eq!((exit, out.as_str()), (Exit::Unusable, ""));
+    assert_eq!(err, format!("snowglobe: seed {seed} violates nothing; why-not says what could\n"));
+}
+
+#[test]
+fn one_lost_reply_would_have_taken_twice_from_the_account() {
+    let seed = seed_that("rpc/s3-at-least-once", true);
+    let ask = |jobs| {
+        let args = ["why-not", "rpc/s3-at-least-once", "--seed", &seed, "--json", "--jobs", jobs];
+        snowglobe(&[&args[..], &["--show", "1000"]].concat())
+    };
+    let (exit, json, _) = ask("1");
+    assert_eq!(exit, Exit::Violated);
+    assert_eq!(ask("2").1, json, "the number of threads does not matter");
+    let report: serde_json::Value = serde_json::from_str(&json).expect("one document");
+    let nearest = report["nearest"].as_array().expect("a list");
+    let lost = nearest.iter().find(|near| near["decision"] == "lose reply #1 server -> client-1");
+    assert_eq!(lost.expect("that one")["property"], "the account is right");
+    let distances: Vec<_> = nearest.iter().map(|near| near["distance"].as_u64()).collect();
+    assert!(distances.is_sorted(), "the nearest comes first: {distances:?}");
+    // Each is shown by fixing what it fixes.
+    for near in nearest {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), near["overrides"].to_string()).expect("it is written");
+        let path = file.path().to_str().expect("a path of letters");
+        let (exit, ..) = snowglobe(&["run", "rpc/s3-at-least-once", "--seed", &seed, "--overrides", path]);
+        assert_eq!(exit, Exit::Violated, "{}", near["decision"]);
+    }
+}
+
+#[test]
+fn a_server_that_remembers_on_disk_is_not_one_decision_from_violating() {
+    let seed = seed_that("rpc/s25-table-on-disk", true);
+    let (exit, text, _) = snowglobe(&["why-not", "rpc/s25-table-on-disk", "--seed", &seed]);
+    assert_eq!(exit, Exit::Holds, "{text}");
+    assert!(text.ends_with("violating   0\n"), "{text}");
+}
+
+#[test]
+fn why_not_writes_the_nearest_as_a_reproduction() {
+    let seed = seed_that("rpc/s3-at-least-once", true);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("near.json");
+    let path = path.to_str().expect("a path of letters");
+    let (exit, ..) = snowglobe(&["why-not", "rpc/s3-at-least-once", "--seed", &seed, "-o", path]);
+    assert_eq!(exit, Exit::Violated);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let streams = &mut Streams::new(&mut out, &mut err);
+    let exit = cli::run(&snowglobe::models::catalogue(), ["snowglobe", "replay", path], streams);
+    assert_eq!(exit, Exit::Holds, "the same again: {}", String::from_utf8_lossy(&err));
+}
+
+#[test]
+fn without_the_lost_reply_the_account_is_right() {
+    let seed = seed_of_a_lost_reply();
+    let (exit, text, err) = snowglobe(&["diff", "rpc/s3-at-least-once", "--seed", &seed, "--without", LOST]);
+    assert_eq!(exit, Exit::Violated, "{err}");
+    assert!(text.contains(&format!("\nB  rpc/s3-at-least-once seed {seed}, without {LOST}\n")), "{text}");
+    assert!(text.contains("\n  A  violated") && text.contains("\n  B  holds"), "{text}");
+    assert!(text.contains("\nexplained: all"), "{text}");
+}
+
+#[test]
+fn a_decision_that_the_run_has_not_is_refused_with_those_it_has() {
+    let seed = seed_of_a_lost_reply();
+    let ask = |rest: &[&str]| snowglobe(&[&["diff", "rpc/s3-at-least-once", "--seed", &seed], rest].concat());
+    let (exit, out, err) = ask(&["--without", "rain"]);
+    assert_eq!((exit, out.as_str()), (Exit::Unusable, ""));
+    assert!(err.starts_with("snowglobe: the run has no decision \"rain\" for --without; there "), "{err}");
+    assert!(err.contains("\n  lose reply #1 server -> client-1\n"), "{err}");
+    let (exit, _, err) = ask(&[]);
+    assert_eq!(exit, Exit::Unusable);
+    assert_eq!(err, "snowglobe: which decision is another? Give --without, --with or --overrides\n");
+}
+
+#[test]
+fn other_dice_from_a_time_on_change_nothing_before_it() {
+    let mut later = 0;
+    for prepared in &support::prepared() {
+        let mut runner = prepared.runner();
+        let original = runner.run(7, &Overrides::default());
+        let end: Nanos = original.time;
+        let never = runner.run_rekeyed(7, &Overrides::default(), end + 1, 99);
+        assert_eq!(never, original, "{}", prepared.name());
+        let halfway = runner.run_rekeyed(7, &Overrides::default(), end / 2, 99);
+        assert_eq!(halfway, runner.run_rekeyed(7, &Overrides::default(), end / 2, 99));
+        later += u32::from(halfway.digest != original.digest);
+        // Nothing of it is left for the next run.
+        assert_eq!(runner.run(7, &Overrides::default()), original, "{}", prepared.name());
+    }
+    assert!(later > 10, "in {later} scenarios other dice made another run");
+}
+
+#[test]
+fn every_flip_has_a_name_of_its_own_and_its_consequences_are_explained() {
+    let mut tried = 0;
+    for prepared in &support::prepared() {
+        let trace = |overrides: &Overrides| {
+            let mut bytes = Vec::new();
+            prepared.runner().trace(3, overrides, &mut bytes).expect("a vector takes everything");
+            Trace::parse(bytes, "a run").expect("what was written can be read")
+        };
+        let original = trace(&Overrides::default());
+        let all = flips(&original);
+        let mut names: Vec<_> = all.iter().map(|flip| &flip.name).collect();
+        names.sort_unstable();
+        assert_eq!(names.windows(2).find(|pair| pair[0] == pair[1]), None, "{}", prepared.name());
+        for flip in all.iter().step_by(1 + all.len() / 12) {
+            let overrides = std::iter::once((flip.event, flip.decision.clone())).collect();
+            let diff = Diff::of(&original, &trace(&overrides));
+            assert_eq!(diff.explanation.unexplained, 0, "{} {}:\n{diff}", prepared.name(), flip.name);
+            tried += 1;
+        }
+    }
+    assert!(tried > 100, "{tried} flips");
+}
