@@ -167,6 +167,74 @@ pub struct Outcome {
     pub events: usize,
     /// How many of each kind.
     pub kinds: BTreeMap<String, u64>,
+    /// What became of what clients asked for.
+    pub operations: Operations,
+}
+
+/// What became of the operations of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Operations {
+    /// How many were begun.
+    pub begun: u64,
+    /// How many took effect, as their client was told.
+    pub ok: u64,
+    /// How many did not.
+    pub fail: u64,
+    /// Of how many the client does not know.
+    pub unknown: u64,
+    /// How many never returned.
+    pub open: u64,
+    /// How long those that returned took, in nanoseconds; `None` if none did.
+    pub latency: Option<Latency>,
+}
+
+/// How long operations took, in nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Latency {
+    /// The shortest.
+    pub min: u64,
+    /// The one in the middle; of two, the later.
+    pub median: u64,
+    /// The longest.
+    pub max: u64,
+}
+
+impl Operations {
+    fn of(trace: &Trace) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Return<'t> {
+            of: &'t str,
+            status: &'t str,
+        }
+        let mut begun = BTreeMap::new();
+        let (mut found, mut latencies) = (Self::default(), Vec::new());
+        for event in trace.events() {
+            match event.kind {
+                Kind::Invoke => {
+                    found.begun += 1;
+                    begun.insert(event.id.to_string(), event.t);
+                }
+                Kind::Return => {
+                    let Ok(Return { of, status }) = event.parse() else { continue };
+                    match status {
+                        "ok" => found.ok += 1,
+                        "fail" => found.fail += 1,
+                        _ => found.unknown += 1,
+                    }
+                    latencies.extend(begun.remove(of).map(|since| event.t - since));
+                }
+                _ => {}
+            }
+        }
+        found.open = begun.len() as u64;
+        latencies.sort_unstable();
+        found.latency = latencies.first().zip(latencies.last()).map(|(min, max)| Latency {
+            min: *min,
+            median: latencies[latencies.len() / 2],
+            max: *max,
+        });
+        found
+    }
 }
 
 impl Outcome {
@@ -183,6 +251,7 @@ impl Outcome {
             digest: hex_text(end.digest),
             events: trace.len(),
             kinds: kinds.into_iter().map(|(word, count)| (word.to_owned(), count)).collect(),
+            operations: Operations::of(trace),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde_json::Value;
 
-use super::{Basis, Decision, Diff, Divergence, HeaderDifference, Line, Sameness, Sides};
+use super::{Basis, Decision, Diff, Divergence, HeaderDifference, Line, Operations, Sameness, Sides};
 
 impl Display for Diff {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -55,6 +55,17 @@ impl Diff {
             )?;
             for violation in &outcome.violations {
                 writeln!(f, "     violates {}: {}", violation.property, violation.detail)?;
+            }
+        }
+        if a.operations != b.operations {
+            writeln!(f, "  operations: {} -> {}", Did(&a.operations), Did(&b.operations))?;
+        }
+        let latencies = |operations: &Operations| operations.latency.map(|l| [l.min, l.median, l.max]);
+        if let (Some(of_a), Some(of_b)) = (latencies(&a.operations), latencies(&b.operations)) {
+            for (which, (was, is)) in ["shortest", "median", "longest"].iter().zip(of_a.iter().zip(of_b)) {
+                if *was != is {
+                    writeln!(f, "  {which} latency: {was} ns -> {is} ns")?;
+                }
             }
         }
         let count =
@@ -167,6 +178,22 @@ impl Display for Decision {
             }
             Self::Header => f.write_str("something in which the headers differ"),
         }
+    }
+}
+
+/// What became of operations: `3 begun, 2 ok, 1 never returned`.
+struct Did<'d>(&'d Operations);
+
+impl Display for Did<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Operations { begun, ok, fail, unknown, open, .. } = *self.0;
+        write!(f, "{begun} begun")?;
+        for (count, what) in [(ok, "ok"), (fail, "failed"), (unknown, "unknown"), (open, "never returned")] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
     }
 }
 

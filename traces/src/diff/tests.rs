@@ -53,6 +53,46 @@ fn a_lost_message_is_the_decision_and_explains_everything() {
 }
 
 #[test]
+fn the_operations_of_both_runs_are_counted_and_timed() {
+    let a = Toy::new(3, 60).trace("a");
+    let diff = Diff::of(&a, &with_lost(3, 60, &[delivered(&a)[40]], false));
+    for operations in [&diff.outcomes.a.operations, &diff.outcomes.b.operations] {
+        let Operations { begun, ok, fail, unknown, open, latency } = operations;
+        assert!(*begun > 0);
+        assert_eq!(ok + fail + unknown + open, *begun);
+        let latency = latency.expect("some returned");
+        assert!(0 < latency.min && latency.min <= latency.median && latency.median <= latency.max);
+    }
+    assert_eq!(
+        diff.outcomes.a.operations.begun,
+        a.events().filter(|e| e.kind == Kind::Invoke).count() as u64
+    );
+    assert_ne!(diff.outcomes.a.operations, diff.outcomes.b.operations, "a lost message takes time");
+}
+
+/// Prints how long it takes: `cargo test --release -p snowglobe-traces -- --ignored --nocapture two_traces`.
+#[test]
+#[ignore = "a measurement, for a release build"]
+fn two_traces_of_200_000_events_are_compared() {
+    #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this measures our own speed")]
+    fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+        let start = std::time::Instant::now();
+        let result = work();
+        println!("{what}: {} ms", start.elapsed().as_millis());
+        result
+    }
+    let (clients, operations) = (20, 2_400);
+    let a = Toy::new(clients, operations).trace("a");
+    let b = with_lost(clients, operations, &[delivered(&a)[40]], false);
+    println!("{} and {} events", a.len(), b.len());
+    assert!(a.len() >= 200_000, "{} events", a.len());
+    timed("alignment", || align::Aligned::of(&a, &b));
+    let diff = timed("all of the diff, ids sorted before", || Diff::of(&a, &b));
+    timed("its words", || diff.to_string());
+    assert_eq!(diff.explanation.unexplained, 0);
+}
+
+#[test]
 fn hidden_shared_state_is_reported() {
     let leaky = Toy { leak: true, ..Toy::new(3, 60) };
     let a = leaky.trace("a");
