@@ -60,18 +60,18 @@ pub fn flips(trace: &Trace) -> Vec<Flip> {
         match event.kind {
             Kind::Send => {
                 let Ok(sent) = event.parse::<Sent<'_>>() else { continue };
-                let what = namer.name(format!("{} {} -> {}", sent.name, event.node_name, sent.to), " #");
+                let what = namer.name(&format!("{} {} -> {}", sent.name, event.node_name, sent.to), " #");
                 flips_of_send(&what, &sent.fate, &delays, &mut |name, decision, mends| {
-                    flip(event.id, name, decision, mends)
+                    flip(event.id, name, decision, mends);
                 });
             }
             // One in the middle of a handler: its cause is that handler.
             Kind::Crash if event.by != EventId::ROOT => {
-                let what = namer.name(format!("crash {}", event.node_name), " #");
+                let what = namer.name(&format!("crash {}", event.node_name), " #");
                 flip(event.by, format!("no {what}"), Decision::Crash(None), true);
             }
             Kind::Fault => {
-                flip(event.id, format!("no {}", namer.fault(&event)), Decision::Strike(false), true)
+                flip(event.id, format!("no {}", namer.fault(&event)), Decision::Strike(false), true);
             }
             _ => {}
         }
@@ -84,7 +84,7 @@ pub fn flips(trace: &Trace) -> Vec<Flip> {
             }
         }
         if event.kind == Kind::Disk && event.field("action").is_some_and(|action| action == "sync") {
-            let what = namer.name(format!("sync {} of {}", text(&event, "name"), event.node_name), " #");
+            let what = namer.name(&format!("sync {} of {}", text(&event, "name"), event.node_name), " #");
             flip(event.id, format!("fail {what}"), Decision::Sync(Err(SyncError::Device)), false);
         }
     }
@@ -152,8 +152,8 @@ fn is_effect(event: &Event<'_>) -> bool {
 struct Namer(BTreeMap<String, u32>);
 
 impl Namer {
-    fn name(&mut self, like: String, mark: &str) -> String {
-        let count = self.0.entry(like.clone()).or_default();
+    fn name(&mut self, like: &str, mark: &str) -> String {
+        let count = self.0.entry(like.to_owned()).or_default();
         *count += 1;
         // The number stands after the first word: `reply #2 server -> client-1`.
         match like.split_once(' ') {
@@ -163,7 +163,7 @@ impl Namer {
     }
 
     fn fault(&mut self, event: &Event<'_>) -> String {
-        self.name(format!("{} on {}", text(event, "name"), event.node_name), " #")
+        self.name(&format!("{} on {}", text(event, "name"), event.node_name), " #")
     }
 
     /// What a node does here, if it runs a handler in which it could crash.

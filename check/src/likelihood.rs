@@ -64,7 +64,10 @@ impl Point {
 
     /// The part of the runs that violated, in millionths.
     pub const fn estimate(&self) -> u64 {
-        if self.runs == 0 { 0 } else { self.violated * MILLION / self.runs }
+        match (self.violated * MILLION).checked_div(self.runs) {
+            Some(part) => part,
+            None => 0,
+        }
     }
 
     const fn apart(&self, other: &Self) -> bool {

@@ -101,11 +101,11 @@ fn counterfactual(prepared: &dyn Prepared, seed: u64, verb: &Diff) -> Result<(Tr
         for text in given {
             let flip = named(text, word, &flips)?;
             overrides.set(flip.event, flip.decision.clone());
-            name.push_str(&format!(", {word} {text}"));
+            name = format!("{name}, {word} {text}");
         }
     }
     if let Some(path) = &verb.overrides {
-        name.push_str(&format!(", with {}", path.display()));
+        name = format!("{name}, with {}", path.display());
     }
     let (outcome, other) = files::remembered(prepared, seed, &overrides, &name)?;
     if let Some(unmatched) = report::unmatched(&outcome.unmatched).next() {
