@@ -91,6 +91,8 @@ pub(super) type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Slot {
     generation: u32,
+    /// Whether the task is in a ready list or its wake is pending.
+    queued: Cell<bool>,
     /// `None` if the slot is free.
     task: Option<Task>,
     /// Reused by the next task of the slot if no waker of the old one is left.
@@ -107,8 +109,8 @@ struct Task {
     anchored: bool,
     /// How often it was woken since the place.
     step: u32,
-    /// What it slept and spawned since the place.
-    likes: Likes,
+    /// What it slept and spawned since the place. A task that does neither is smaller by this box.
+    likes: Option<Box<Likes>>,
     /// The order of birth on this node; for reports only.
     born: u64,
     /// What it takes to poll the task; taken out meanwhile. One by one: moved as a whole, it would wait for its parts.
@@ -121,9 +123,6 @@ struct Task {
 
 /// The waker of one task.
 struct Handle {
-    /// Whether it is in a ready list or its wake is pending. Threads do not share a run, so plain loads and
-    /// stores do; the atomic is there because `Waker` demands it.
-    queued: AtomicBool,
     task: TaskRef,
     foreign: Arc<Foreign>,
 }
@@ -131,6 +130,7 @@ struct Handle {
 /// The tasks that were woken through a [`Waker`].
 #[derive(Default)]
 struct Foreign {
+    /// Threads do not share a run, so plain loads and stores do; the atomic is there because `Waker` demands it.
     any: AtomicBool,
     ready: Mutex<Vec<TaskRef>>,
 }
@@ -141,11 +141,8 @@ impl Wake for Handle {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.load(Relaxed) {
-            self.queued.store(true, Relaxed);
-            self.foreign.ready.lock().unwrap_or_else(PoisonError::into_inner).push(self.task);
-            self.foreign.any.store(true, Relaxed);
-        }
+        self.foreign.ready.lock().unwrap_or_else(PoisonError::into_inner).push(self.task);
+        self.foreign.any.store(true, Relaxed);
     }
 }
 
@@ -174,31 +171,37 @@ struct Tasks {
 }
 
 pub(super) struct Core {
+    hot: Hot,
     tasks: RefCell<Tasks>,
-    /// The task that became ready first, and those after it, of which there are none most often.
-    first_ready: Cell<Option<TaskRef>>,
+    /// The tasks that became ready after the first.
     more_ready: RefCell<Vec<TaskRef>>,
     foreign: Arc<Foreign>,
-    running: Cell<Option<TaskRef>>,
-    /// What its own waker wakes, while a task is polled.
-    polled_with: Cell<*const ()>,
     main: Cell<Option<TaskRef>>,
-    /// Whether the main task has returned, or the node crashed. Nothing has an effect from then on.
-    over: Cell<bool>,
     sleepers: RefCell<BTreeMap<u64, Sleeper>>,
     /// Everything a task of this node could wait for, but the end of another task.
     blocking: RefCell<Vec<Weak<dyn Blocking>>>,
     /// How long `blocking` may grow before the dead are swept out of it.
     blocking_max: Cell<usize>,
-    /// The event being handled.
-    event: Cell<EventId>,
     clocks: Clocks,
     findings: RefCell<Vec<Finding>>,
+    /// What the event being handled touched, if it is watched.
+    touched: RefCell<Vec<Touch>>,
+}
+
+/// What every handler reads and writes, in one line of the cache: with many nodes, each line is a wait for memory.
+struct Hot {
+    /// The event being handled.
+    event: Cell<EventId>,
+    /// What its own waker wakes, while a task is polled.
+    polled_with: Cell<*const ()>,
+    running: Cell<Option<TaskRef>>,
+    /// The task that became ready first: the only one, most often.
+    first_ready: Cell<Option<TaskRef>>,
+    /// Whether the main task has returned, or the node crashed. Nothing has an effect from then on.
+    over: Cell<bool>,
     found: Cell<bool>,
     /// Whether tasks give way wherever they touch something shared, and not only at cells.
     preemptive: Cell<bool>,
-    /// What the event being handled touched, if it is watched.
-    touched: RefCell<Vec<Touch>>,
     watched: Cell<bool>,
 }
 
@@ -216,10 +219,10 @@ impl Tasks {
         if slot.generation == task.generation { slot.task.as_mut() } else { None }
     }
 
-    fn living(&self) -> impl Iterator<Item = (TaskRef, &Task, &Handle)> {
+    fn living(&self) -> impl Iterator<Item = (TaskRef, &Task, bool)> {
         (0..).zip(&self.slots).filter_map(|(slot, entry)| {
             let task = entry.task.as_ref()?;
-            Some((TaskRef { slot, generation: entry.generation }, task, &*entry.handle))
+            Some((TaskRef { slot, generation: entry.generation }, task, entry.queued.get()))
         })
     }
 }
@@ -227,30 +230,32 @@ impl Tasks {
 impl Core {
     pub(super) fn new() -> Self {
         Self {
+            hot: Hot {
+                event: Cell::new(EventId::ROOT),
+                polled_with: Cell::new(ptr::null()),
+                running: Cell::new(None),
+                first_ready: Cell::new(None),
+                over: Cell::new(false),
+                found: Cell::new(false),
+                preemptive: Cell::new(false),
+                watched: Cell::new(false),
+            },
             tasks: RefCell::default(),
-            first_ready: Cell::new(None),
             more_ready: RefCell::default(),
             foreign: Arc::default(),
-            running: Cell::new(None),
-            polled_with: Cell::new(ptr::null()),
             main: Cell::new(None),
-            over: Cell::new(false),
             sleepers: RefCell::default(),
             blocking: RefCell::default(),
             blocking_max: Cell::new(BLOCKING_MIN),
-            event: Cell::new(EventId::ROOT),
             clocks: Clocks::default(),
             findings: RefCell::default(),
-            found: Cell::new(false),
-            preemptive: Cell::new(false),
             touched: RefCell::default(),
-            watched: Cell::new(false),
         }
     }
 
     #[inline]
     pub(super) fn is_over(&self) -> bool {
-        self.over.get()
+        self.hot.over.get()
     }
 
     pub(super) fn is_alive(&self, task: TaskRef) -> bool {
@@ -275,16 +280,19 @@ impl Core {
         let tasks = &mut *tasks;
         let slot = tasks.free.pop().unwrap_or_else(|| {
             let slot = u32::try_from(tasks.slots.len()).expect("a node has at most 2^32 tasks");
-            tasks.slots.push(Slot { generation: 0, task: None, handle: self.handle(slot, 0) });
+            tasks.slots.push(Slot {
+                generation: 0,
+                queued: Cell::new(false),
+                task: None,
+                handle: self.handle(slot, 0),
+            });
             slot
         });
         let entry = &mut tasks.slots[slot as usize];
         let id = TaskRef { slot, generation: entry.generation };
+        entry.queued.set(false);
         match Arc::get_mut(&mut entry.handle) {
-            Some(handle) => {
-                handle.task = id;
-                *handle.queued.get_mut() = false;
-            }
+            Some(handle) => handle.task = id,
             None => entry.handle = self.handle(slot, entry.generation),
         }
         entry.task = Some(Task {
@@ -293,7 +301,7 @@ impl Core {
             place,
             anchored: false,
             step: 0,
-            likes: Likes::default(),
+            likes: None,
             born: tasks.born,
             work: None,
             polled_with: None,
@@ -308,14 +316,14 @@ impl Core {
             debug_assert!(namesake.is_none(), "no two tasks of a node are born at one place");
         }
         if self.clocks.are_on() {
-            self.clocks.spawn(self.running.get().map(TaskRef::slot), id.slot, label);
+            self.clocks.spawn(self.hot.running.get().map(TaskRef::slot), id.slot, label);
         }
         id
     }
 
     fn handle(&self, slot: u32, generation: u32) -> Arc<Handle> {
         let (task, foreign) = (TaskRef { slot, generation }, Arc::clone(&self.foreign));
-        Arc::new(Handle { queued: AtomicBool::new(false), task, foreign })
+        Arc::new(Handle { task, foreign })
     }
 
     pub(super) fn begin_main(&self, label: Label, place: EventId) -> TaskRef {
@@ -334,7 +342,7 @@ impl Core {
 
     /// Makes a task the running one until the guard is dropped.
     pub(super) fn enter(&self, task: TaskRef) -> Running<'_> {
-        self.running.set(Some(task));
+        self.hot.running.set(Some(task));
         Running(self)
     }
 
@@ -345,14 +353,14 @@ impl Core {
             let mut tasks = self.tasks.borrow_mut();
             let slot =
                 tasks.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
-            slot.handle.queued.store(false, Relaxed);
+            slot.queued.set(false);
             let task = slot.task.as_mut()?;
             self.touch(task.key, true);
             (task.work.take()?, task.polled_with.take()?)
         };
         let outcome = {
             let _running = self.enter(id);
-            self.polled_with.set(waker.data());
+            self.hot.polled_with.set(waker.data());
             work.as_mut().poll(&mut PollContext::from_waker(&waker))
         };
         if outcome.is_pending() {
@@ -367,7 +375,7 @@ impl Core {
         if self.main.get() == Some(id) {
             // Nothing on this node has an effect any more.
             self.touch_it(Touch::EVERYTHING);
-            self.over.set(true);
+            self.hot.over.set(true);
         }
         Some(ended.label)
     }
@@ -400,7 +408,7 @@ impl Core {
     // ---- Identity.
 
     fn with_running<T>(&self, change: impl FnOnce(&mut Task) -> T) -> Option<T> {
-        self.running.get().and_then(|id| self.tasks.borrow_mut().get_mut(id).map(change))
+        self.hot.running.get().and_then(|id| self.tasks.borrow_mut().get_mut(id).map(change))
     }
 
     /// Moves the running task to a place the program chose.
@@ -427,7 +435,7 @@ impl Core {
     pub(super) fn next_child(&self, name: Label) -> Option<(EventId, Label)> {
         self.with_running(|task| {
             let like = EventId::like(Kind::Task, 0, name.code());
-            let ordinal = task.likes.ordinal(like);
+            let ordinal = task.likes.get_or_insert_default().ordinal(like);
             let key = if name.key == 0 { u64::from(ordinal) } else { name.key };
             (task.place.child(like, ordinal), Label { key, ..name })
         })
@@ -437,13 +445,13 @@ impl Core {
     fn next_sleep(&self) -> Option<EventId> {
         self.with_running(|task| {
             let like = EventId::like(Kind::Timer, 0, 0);
-            task.place.child(like, task.likes.ordinal(like))
+            task.place.child(like, task.likes.get_or_insert_default().ordinal(like))
         })
     }
 
     /// The running task, for the record of who holds what.
     pub(super) fn me(&self, place: Place) -> Holder {
-        let task = self.running.get();
+        let task = self.hot.running.get();
         let label = task.and_then(|id| self.tasks.borrow().get(id).map(|task| task.label));
         Holder { task, label: label.unwrap_or(NOBODY), place }
     }
@@ -451,11 +459,11 @@ impl Core {
     // ---- What happened before what, and what touches what.
 
     pub(super) fn event(&self) -> EventId {
-        self.event.get()
+        self.hot.event.get()
     }
 
     pub(super) fn running(&self) -> Option<TaskRef> {
-        self.running.get()
+        self.hot.running.get()
     }
 
     pub(super) fn clocks(&self) -> &Clocks {
@@ -494,7 +502,7 @@ impl Core {
     #[inline(always)]
     pub(super) fn acquire_clock(&self, clock: &Clock) {
         if self.clocks.are_on()
-            && let Some(task) = self.running.get()
+            && let Some(task) = self.hot.running.get()
         {
             self.clocks.acquire(task.slot, clock);
         }
@@ -503,7 +511,7 @@ impl Core {
     #[inline(always)]
     pub(super) fn release_clock(&self, clock: &mut Clock) {
         if self.clocks.are_on()
-            && let Some(task) = self.running.get()
+            && let Some(task) = self.hot.running.get()
         {
             self.clocks.release(task.slot, clock);
         }
@@ -511,12 +519,12 @@ impl Core {
 
     /// A name for something that the running task makes for others to share.
     pub(super) fn object(&self, name: Label) -> u64 {
-        if !self.watched.get() {
+        if !self.hot.watched.get() {
             return 0;
         }
         self.with_running(|task| {
             let like = EventId::like(Kind::Object, 0, name.code());
-            task.place.child(like, task.likes.ordinal(like)).0
+            task.place.child(like, task.likes.get_or_insert_default().ordinal(like)).0
         })
         .unwrap_or(0)
     }
@@ -532,7 +540,7 @@ impl Core {
 
     #[inline(always)]
     pub(super) fn touch_it(&self, touch: Touch) {
-        if self.watched.get() {
+        if self.hot.watched.get() {
             self.note_touch(touch);
         }
     }
@@ -549,9 +557,9 @@ impl Core {
     /// Begins a handler in a world that schedules like this.
     #[inline(always)]
     pub(super) fn begin_event(&self, event: EventId, preemptive: bool, watched: bool) {
-        self.event.set(event);
-        self.preemptive.set(preemptive);
-        self.watched.set(watched);
+        self.hot.event.set(event);
+        self.hot.preemptive.set(preemptive);
+        self.hot.watched.set(watched);
     }
 
     pub(super) fn take_touched(&self, into: &mut Vec<Touch>) {
@@ -560,19 +568,19 @@ impl Core {
 
     #[inline(always)]
     pub(super) fn is_preemptive(&self) -> bool {
-        self.preemptive.get()
+        self.hot.preemptive.get()
     }
 
     // ---- Findings.
 
     pub(super) fn find(&self, finding: Finding) {
         self.findings.borrow_mut().push(finding);
-        self.found.set(true);
+        self.hot.found.set(true);
     }
 
     #[inline(always)]
     pub(super) fn take_findings(&self) -> Option<Vec<Finding>> {
-        self.found.take().then(|| self.findings.take())
+        self.hot.found.take().then(|| self.findings.take())
     }
 
     // ---- Waking.
@@ -580,7 +588,7 @@ impl Core {
     /// Whom to wake for a future that is being polled with this context.
     #[inline(always)]
     pub(super) fn who(&self, poll: &PollContext<'_>) -> Who {
-        Who { task: self.running.get(), through: self.through(poll) }
+        Who { task: self.hot.running.get(), through: self.through(poll) }
     }
 
     /// The same, keeping what is right already.
@@ -594,7 +602,7 @@ impl Core {
     #[inline(always)]
     fn through(&self, poll: &PollContext<'_>) -> Option<Waker> {
         // The waker that a task is polled with is known by its address, which is no part of any result.
-        let own = self.polled_with.get() == poll.waker().data();
+        let own = self.hot.polled_with.get() == poll.waker().data();
         (!own).then(|| poll.waker().clone())
     }
 
@@ -614,23 +622,23 @@ impl Core {
     pub(super) fn wake_task(&self, id: TaskRef) {
         let tasks = self.tasks.borrow();
         let Some(slot) = tasks.slots.get(id.slot as usize) else { return };
-        if self.watched.get()
+        if self.hot.watched.get()
             && let Some(task) = tasks.get(id)
         {
             // Two that wake a task come to the same in either order, but not if one of them is itself the step of the
             // task unless it was woken before: what comes from outside.
-            self.touch(task.key, self.running.get().is_none());
+            self.touch(task.key, self.hot.running.get().is_none());
         }
-        if slot.generation == id.generation && !slot.handle.queued.load(Relaxed) {
-            slot.handle.queued.store(true, Relaxed);
+        if slot.generation == id.generation && !slot.queued.get() {
+            slot.queued.set(true);
             self.make_ready(id);
         }
     }
 
     #[inline(always)]
     fn make_ready(&self, id: TaskRef) {
-        if self.first_ready.get().is_none() {
-            self.first_ready.set(Some(id));
+        if self.hot.first_ready.get().is_none() {
+            self.hot.first_ready.set(Some(id));
         } else {
             self.more_ready.borrow_mut().push(id);
         }
@@ -640,10 +648,10 @@ impl Core {
     #[inline(always)]
     pub(super) fn take_first_ready(&self) -> Option<TaskRef> {
         self.gather();
-        let first = self.first_ready.take();
+        let first = self.hot.first_ready.take();
         let mut more = self.more_ready.borrow_mut();
         if !more.is_empty() {
-            self.first_ready.set(Some(more.remove(0)));
+            self.hot.first_ready.set(Some(more.remove(0)));
         }
         first
     }
@@ -652,7 +660,7 @@ impl Core {
     #[inline(always)]
     pub(super) fn drain_ready(&self, mut set: impl FnMut(Step)) {
         self.gather();
-        let Some(first) = self.first_ready.take() else { return };
+        let Some(first) = self.hot.first_ready.take() else { return };
         let mut tasks = self.tasks.borrow_mut();
         for id in iter::once(first).chain(self.more_ready.borrow_mut().drain(..)) {
             if let Some(task) = tasks.get_mut(id) {
@@ -667,7 +675,7 @@ impl Core {
         if self.foreign.any.load(Relaxed) {
             self.foreign.any.store(false, Relaxed);
             let mut foreign = self.foreign.ready.lock().unwrap_or_else(PoisonError::into_inner);
-            foreign.drain(..).for_each(|id| self.make_ready(id));
+            foreign.drain(..).for_each(|id| self.wake_task(id));
         }
     }
 
@@ -717,7 +725,7 @@ impl Core {
     /// The keys of the wakes and of the sleeps that are still pending.
     pub(super) fn pending_timers(&self) -> (Vec<u64>, Vec<u64>) {
         let tasks = self.tasks.borrow();
-        let woken = tasks.living().filter(|(_, _, handle)| handle.queued.load(Relaxed));
+        let woken = tasks.living().filter(|(.., queued)| *queued);
         let wakes = woken.map(|(_, task, _)| task.key).collect();
         let sleepers = self.sleepers.borrow();
         let sleeps = sleepers.iter().filter(|(_, sleeper)| !sleeper.fired).map(|(key, _)| *key).collect();
@@ -726,7 +734,7 @@ impl Core {
 
     /// Drops every task that is left. Whatever their destructors ask for is in vain.
     pub(super) fn bury(&self) {
-        self.over.set(true);
+        self.hot.over.set(true);
         // Destructors may spawn, which is refused, and wake, which is in vain; none can refill what is taken
         // here.
         let slots = mem::take(&mut self.tasks.borrow_mut().slots);
@@ -735,7 +743,7 @@ impl Core {
         let sleepers = mem::take(&mut *self.sleepers.borrow_mut());
         drop(slots);
         drop(sleepers);
-        self.first_ready.set(None);
+        self.hot.first_ready.set(None);
         self.more_ready.borrow_mut().clear();
     }
 
@@ -775,7 +783,8 @@ impl Core {
     }
 
     pub(super) fn anyone_is_ready(&self) -> bool {
-        self.tasks.borrow().living().any(|(_, _, handle)| handle.queued.load(Relaxed))
+        self.gather();
+        self.tasks.borrow().living().any(|(.., queued)| queued)
     }
 }
 
@@ -783,7 +792,9 @@ impl Task {
     fn move_to(&mut self, place: EventId) {
         self.place = place;
         self.step = 0;
-        self.likes.clear();
+        if let Some(likes) = &mut self.likes {
+            likes.clear();
+        }
     }
 }
 
@@ -792,7 +803,7 @@ pub(super) struct Running<'a>(&'a Core);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.running.set(None);
-        self.0.polled_with.set(ptr::null());
+        self.0.hot.running.set(None);
+        self.0.hot.polled_with.set(ptr::null());
     }
 }

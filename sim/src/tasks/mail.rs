@@ -1,7 +1,6 @@
 //! What reaches a node from outside: datagrams, and the ends of its syncs.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as PollContext, Poll};
@@ -12,6 +11,7 @@ use crate::message::Message;
 use crate::schedule::Touch;
 
 use super::core::{Core, Who};
+use super::fifo::Fifo;
 use super::runtime::{Runtime, Shared};
 use super::wait::{Line, Ticket};
 
@@ -32,7 +32,7 @@ pub struct Syncing<M: Message> {
 
 /// Datagrams that no task has received yet.
 pub(super) struct Mailbox<M> {
-    letters: VecDeque<Letter<M>>,
+    letters: Fifo<Letter<M>>,
     line: Line,
 }
 
@@ -54,7 +54,7 @@ struct UnderWay {
 
 impl<M> Default for Mailbox<M> {
     fn default() -> Self {
-        Self { letters: VecDeque::new(), line: Line::default() }
+        Self { letters: Fifo::default(), line: Line::default() }
     }
 }
 

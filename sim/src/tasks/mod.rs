@@ -43,6 +43,7 @@ mod channel;
 mod clocks;
 mod condition;
 mod deadlock;
+mod fifo;
 mod join;
 mod mail;
 mod mutex;

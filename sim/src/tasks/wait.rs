@@ -4,10 +4,10 @@
 //! is kept for it until it comes. A future that is dropped after it was called gives its share back, so that
 //! cancelling one loses neither a wakeup nor an item.
 
-use std::collections::VecDeque;
 use std::task::Context as PollContext;
 
 use super::core::{Core, Place, TaskRef, Who};
+use super::fifo::Fifo;
 
 /// A place in a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,7 +27,7 @@ struct Waiting {
 #[derive(Default, Debug)]
 pub(super) struct Line {
     /// By ticket, ascending.
-    waiting: VecDeque<Waiting>,
+    waiting: Fifo<Waiting>,
     next: u64,
     /// How many were called and have not come yet, and how much is kept for them.
     called: u32,
@@ -70,7 +70,7 @@ impl Line {
 
     #[inline]
     pub(super) fn is_called(&self, ticket: Ticket) -> bool {
-        self.find(ticket).is_some_and(|index| self.waiting[index].called)
+        self.find(ticket).and_then(|index| self.waiting.get(index)).is_some_and(|waiting| waiting.called)
     }
 
     /// Stands in line, or stays in it at the same place. One who came when called and found nothing waits
@@ -96,8 +96,9 @@ impl Line {
     /// Stays in line at the same place; false if the ticket has none.
     #[inline(never)]
     fn wait_again(&mut self, ticket: Ticket, core: &Core, poll: &PollContext<'_>) -> bool {
-        let Some(index) = self.find(ticket) else { return false };
-        let waiting = &mut self.waiting[index];
+        let Some(waiting) = self.find(ticket).and_then(|index| self.waiting.get_mut(index)) else {
+            return false;
+        };
         core.refresh(&mut waiting.who, poll);
         if waiting.called {
             waiting.called = false;
@@ -111,9 +112,7 @@ impl Line {
     #[inline]
     pub(super) fn leave(&mut self, ticket: &mut Option<Ticket>) {
         let Some(index) = ticket.take().and_then(|ticket| self.find(ticket)) else { return };
-        // Whoever was served was first in line, nearly always.
-        let waiting = if index == 0 { self.waiting.pop_front() } else { self.waiting.remove(index) };
-        if let Some(waiting) = waiting
+        if let Some(waiting) = self.waiting.remove(index)
             && waiting.called
         {
             self.called -= 1;
@@ -133,7 +132,7 @@ impl Line {
 
     #[inline(never)]
     fn call_many(&mut self, free: usize, core: &Core) {
-        for waiting in &mut self.waiting {
+        for waiting in self.waiting.iter_mut() {
             if waiting.called {
                 continue;
             }
@@ -174,9 +173,6 @@ impl Line {
 
     #[inline]
     fn find(&self, ticket: Ticket) -> Option<usize> {
-        if self.waiting.front().is_some_and(|first| first.ticket == ticket) {
-            return Some(0);
-        }
-        self.waiting.binary_search_by_key(&ticket.0, |waiting| waiting.ticket.0).ok()
+        self.waiting.find_by_key(ticket.0, |waiting| waiting.ticket.0)
     }
 }
