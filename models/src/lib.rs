@@ -2,8 +2,8 @@
 //! found, each right one something that must hold under every seed.
 //!
 //! [`catalogue`] holds them all. [`rpc`] is remote procedure calls over a network that loses, repeats and delays:
-//! retries, identifiers, deduplication, crashes. [`concurrency`] is the small concurrent programs
-//! inside one node, [`crawler`] web crawlers; [`web`] is
+//! retries, identifiers, deduplication, crashes. [`raft`] is a service that is replicated by a log, and fail-over.
+//! [`concurrency`] is the small concurrent programs inside one node, [`crawler`] web crawlers; [`web`] is
 //! what they crawl. [`networks`] are the networks by name.
 //!
 //! Deliberately absent: engine code, and any knowledge of seeds and dice.
@@ -11,6 +11,7 @@
 pub mod concurrency;
 pub mod crawler;
 pub mod networks;
+pub mod raft;
 pub mod rpc;
 pub mod web;
 
@@ -20,6 +21,9 @@ use check::Catalogue;
 pub fn catalogue() -> Catalogue {
     let mut catalogue = Catalogue::new();
     for scenario in rpc::scenarios() {
+        catalogue.add(scenario);
+    }
+    for scenario in raft::scenarios() {
         catalogue.add(scenario);
     }
     for scenario in concurrency::scenarios() {

@@ -265,11 +265,11 @@ fn is_sum_of_some(numbers: &[u64], sum: u64) -> bool {
 }
 
 /// The service, one call at a time, and each of its parts by itself: calls of different parts cannot disturb each other.
-struct ServiceSpecification;
+pub(crate) struct ServiceSpecification;
 
 /// A part of the service.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Part {
+pub(crate) enum Part {
     Value(u32),
     List(u32),
     Version(u32),
@@ -279,7 +279,7 @@ enum Part {
 
 /// What can be seen of a part.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Seen {
+pub(crate) enum Seen {
     Value(Option<u64>),
     Length(u32),
     Version(u32, u32),

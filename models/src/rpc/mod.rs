@@ -26,6 +26,8 @@ mod situation;
 
 mod cases;
 
+pub(crate) use judge::ServiceSpecification;
+
 pub use application::Workload;
 pub use cases::scenarios;
 pub use client::Client;

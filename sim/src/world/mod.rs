@@ -635,6 +635,11 @@ impl<P: Process> World<P> {
         &self.config
     }
 
+    /// The event whose handler ran last: what a check after every step need not look at did not change in it.
+    pub const fn last_event(&self) -> EventId {
+        self.context.event
+    }
+
     /// How many events have been fired.
     pub const fn steps(&self) -> u64 {
         self.steps
