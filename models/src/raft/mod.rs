@@ -24,6 +24,7 @@ mod invariants;
 mod judge;
 mod scenarios;
 mod situations;
+mod staging;
 
 pub use client::Client;
 pub use log::{Command, Entry, Log, Snapshot};

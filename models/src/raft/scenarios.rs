@@ -9,6 +9,7 @@ use super::invariants;
 use super::judge::{Case, Property};
 use super::server::Server;
 use super::situations;
+use super::staging::Staging;
 use super::variant::{Acceptance, Commitment, Durability, Reads, Sessions, Variant};
 use crate::networks::NetworkName;
 use crate::rpc::{Call, Retry};
@@ -20,7 +21,7 @@ pub(super) type Node = Either<Client, Server>;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RaftSettings {
-    /// How many servers: 2 to 9.
+    /// How many servers: 3 to 9.
     pub servers: u32,
     /// How many clients: 1 to 50.
     pub clients: u32,
@@ -52,6 +53,7 @@ pub struct RaftScenario {
     expected: Expected,
     variant: Variant,
     settings: RaftSettings,
+    staging: Staging,
     properties: &'static [Property],
     situations: &'static [&'static str],
 }
@@ -82,7 +84,7 @@ impl Scenario for RaftScenario {
 
     fn setup(&self, settings: &RaftSettings) -> Result<Setup<Node>, String> {
         let &RaftSettings { servers, clients, calls, compact_every, election_ms, span_ms, .. } = settings;
-        within("servers", servers.into(), 2, 9)?;
+        within("servers", servers.into(), 3, 9)?;
         within("clients", clients.into(), 1, 50)?;
         within("calls", calls.into(), 1, 1_000)?;
         within("compact_every", compact_every, 0, 1_000_000)?;
@@ -139,6 +141,7 @@ impl RaftScenario {
         if settings.partition_every_ms > 0 {
             rates.partition_every = settings.partition_every_ms * MILLIS;
         }
+        self.staging.add_to(&mut config, settings.servers);
         config
     }
 }
@@ -208,6 +211,7 @@ const BASE: RaftScenario = RaftScenario {
         partition_every_ms: 0,
         span_ms: 10_000,
     },
+    staging: Staging::None,
     properties: EVERYTHING,
     situations: situations::ALL,
 };
@@ -240,6 +244,32 @@ const WILD: RaftScenario = RaftScenario {
     ..BASE
 };
 
+/// Two candidates and a voter that falls all the time and is soon back.
+const CONTESTED: RaftScenario = RaftScenario {
+    settings: RaftSettings {
+        calls: 6,
+        crash_every_ms: 60,
+        down_ms: 10,
+        partition_every_ms: 0,
+        ..WILD.settings
+    },
+    staging: Staging::Contested,
+    ..WILD
+};
+
+/// Nothing but what is laid out.
+const STAGED: RaftScenario = RaftScenario {
+    settings: RaftSettings {
+        clients: 2,
+        calls: 80,
+        network: NetworkName::Reliable,
+        compact_every: 0,
+        ..BASE.settings
+    },
+    staging: Staging::FigureEight,
+    ..BASE
+};
+
 /// A planted bug: judged by the one property that it is about.
 const fn planted(
     base: RaftScenario,
@@ -268,27 +298,31 @@ pub fn scenarios() -> Vec<RaftScenario> {
         },
         RaftScenario {
             name: "figure-8",
-            about: "entries of older terms on a majority are not committed by counting",
+            about: "an entry of an older term is on a majority, and is not committed by counting",
             variant: lazy,
-            // What a term left behind waits for the next call, and the last clients may have none.
-            properties: &EVERYTHING[..5],
             situations: &[situations::OLD_TERM, situations::OVERWRITTEN, situations::FAIL_OVER],
-            ..WILD
+            ..STAGED
         },
         planted(
-            WILD,
+            STAGED,
             "figure-8-counting",
-            "entries of older terms are committed by counting, and a later leader lacks them",
-            &[Property::StateMachineSafety],
+            "an entry of an older term is committed by counting, and a later leader does not have it",
+            &[Property::LeaderCompleteness],
             Variant { commitment: Commitment::AnyTerm, ..lazy },
         ),
         planted(
-            WILD,
+            CONTESTED,
             "vote-answered-first",
             "a vote is answered before it is synced: a crash forgets it, and the term gets two leaders",
             &[Property::ElectionSafety],
             Variant { durability: Durability::VoteAnsweredFirst, ..right },
         ),
+        RaftScenario {
+            name: "vote-synced-first",
+            about: "a vote is synced before it is answered, however often the voter falls",
+            situations: &[situations::LEADER_CHANGED, situations::RECOVERED],
+            ..CONTESTED
+        },
         planted(
             WILD,
             "entries-answered-first",
