@@ -23,6 +23,9 @@ const SEED: u64 = 1;
 /// How many times smaller a workload is when it is only tried.
 const TRIAL: u64 = 100;
 
+/// How many nodes without state are started to see what a node costs.
+const IDLE_NODES: u32 = 1_000_000;
+
 /// Who competes.
 const CONTESTANTS: [&str; 4] = ["bare", "plain", "handlers", "tasks"];
 /// Who is compared with whom.
@@ -74,6 +77,7 @@ fn main() {
     for case in &CASES {
         print_row(case.name, &case.measure(case.size / scale, rounds));
     }
+    print_idle(IDLE_NODES / scale as u32);
 }
 
 impl Case {
@@ -128,6 +132,25 @@ fn print_row(name: &str, rates: &[[f64; CONTESTANTS.len()]]) {
         print_cell(median(rates.iter().map(|round| round[who] / round[measure])), "");
     }
     println!();
+}
+
+/// What idle nodes cost: the time to start them, and how much the process grows.
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the wall clock is what is measured")]
+fn print_idle(nodes: u32) {
+    let (before, start) = (resident(), Instant::now());
+    let world = handlers::idle(nodes, SEED);
+    let (after, took) = (resident(), start.elapsed());
+    drop(world);
+    let bytes = before.zip(after).map(|(before, after)| after.saturating_sub(before) / u64::from(nodes));
+    let bytes = bytes.map_or_else(|| "an unknown number of".to_owned(), |bytes| bytes.to_string());
+    println!("\n{nodes} idle nodes: started in {} ms, {bytes} bytes each", took.as_millis());
+}
+
+/// The resident size of this process in bytes, where the system tells.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 /// A dash if there is nothing to show.
