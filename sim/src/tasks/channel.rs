@@ -188,18 +188,15 @@ impl<T> Channel<T> {
         if !state.receivers_waiting.may_take(*ticket, 1, state.available()) {
             return None;
         }
-        let (value, seen, offer) = match state.items.pop_front() {
-            Some((value, seen)) => {
-                let offer = state.take_offer(&self.core).map(|offer| {
-                    state.items.push_back((offer.value, offer.seen));
-                    offer.ticket
-                });
-                (value, seen, offer)
-            }
-            None => {
-                let Offer { ticket, value, seen, .. } = state.take_offer(&self.core)?;
-                (value, seen, Some(ticket))
-            }
+        let (value, seen, offer) = if let Some((value, seen)) = state.items.pop_front() {
+            let offer = state.take_offer(&self.core).map(|offer| {
+                state.items.push_back((offer.value, offer.seen));
+                offer.ticket
+            });
+            (value, seen, offer)
+        } else {
+            let Offer { ticket, value, seen, .. } = state.take_offer(&self.core)?;
+            (value, seen, Some(ticket))
         };
         if self.core.clocks().are_on() {
             self.core.acquire_clock(&seen);

@@ -17,7 +17,7 @@ use crate::id::Label;
 #[derive(Clone, Default, Debug)]
 pub(super) struct Clock(Vec<u32>);
 
-/// One moment of one task (the epoch of FastTrack, Flanagan and Freund, PLDI 2009).
+/// One moment of one task (the epoch of `FastTrack`, Flanagan and Freund, PLDI 2009).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Moment {
     place: u32,

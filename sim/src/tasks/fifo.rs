@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 pub(super) struct Fifo<T> {
     /// `None` only if the queue is empty.
     first: Option<T>,
+    #[allow(clippy::box_collection, reason = "most queues never hold a second, and stay small")]
     more: Option<Box<VecDeque<T>>>,
 }
 

@@ -54,6 +54,6 @@ impl<P: Process> World<P> {
             }
             None
         }));
-        outcome.unwrap_or_else(|payload| Some(self.blame_panic(payload, observer)))
+        outcome.unwrap_or_else(|payload| Some(self.blame_panic(payload.as_ref(), observer)))
     }
 }

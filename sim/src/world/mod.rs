@@ -496,7 +496,7 @@ impl<P: Process> World<P> {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.run_unguarded(observer, &mut invariant)));
         match outcome {
             Ok(ending) => ending,
-            Err(payload) => self.blame_panic(payload, observer),
+            Err(payload) => self.blame_panic(payload.as_ref(), observer),
         }
     }
 
@@ -851,7 +851,7 @@ impl<P: Process> World<P> {
     #[cold]
     fn blame_panic<O: Observer<P::Message>>(
         &mut self,
-        payload: Box<dyn Any + Send>,
+        payload: &(dyn Any + Send),
         observer: &mut O,
     ) -> Ending {
         // If it was a handler that panicked, it still had the disk, and the judges may want to read it.
