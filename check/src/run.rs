@@ -105,8 +105,8 @@ pub trait Runner {
 
 /// Chooses which event is next, where that is not to be the earliest.
 pub trait Driver {
-    /// The next event, if that is known already.
-    fn planned(&mut self) -> Option<EventId>;
+    /// The next event, if that is known already: one of those that were there to choose from in an earlier run.
+    fn planned(&mut self) -> Option<Candidate>;
 
     /// The next of these; `None` gives up the run.
     fn choose(&mut self, world_time: Nanos, candidates: &[Candidate]) -> Option<EventId>;
@@ -248,14 +248,18 @@ impl<S: Scenario> TypedRunner<'_, S> {
                     return None;
                 }
             }
-            world.candidates(window, &mut candidates);
-            if candidates.is_empty() {
-                return None;
-            }
-            let next = driver.planned().or_else(|| driver.choose(world.now(), &candidates));
-            let chosen = next.and_then(|id| candidates.iter().find(|candidate| candidate.id == id));
-            gave_up = chosen.is_none();
-            let chosen = *chosen?;
+            let chosen = if let Some(planned) = driver.planned() {
+                planned
+            } else {
+                world.candidates(window, &mut candidates);
+                if candidates.is_empty() {
+                    return None;
+                }
+                let id = driver.choose(world.now(), &candidates);
+                let chosen = id.and_then(|id| candidates.iter().find(|candidate| candidate.id == id));
+                gave_up = chosen.is_none();
+                *chosen?
+            };
             last = Some((chosen, world.now()));
             world.take(chosen.id)
         });

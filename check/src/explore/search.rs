@@ -208,10 +208,10 @@ impl Search {
 }
 
 impl Driver for Search {
-    fn planned(&mut self) -> Option<EventId> {
+    fn planned(&mut self) -> Option<Candidate> {
         let level = self.levels[..self.len].get(self.at)?;
         self.at += 1;
-        Some(level.event().id)
+        Some(*level.event())
     }
 
     fn choose(&mut self, now: Nanos, candidates: &[Candidate]) -> Option<EventId> {

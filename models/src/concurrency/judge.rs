@@ -1,5 +1,7 @@
 //! What the programs are judged by, beside what the engine finds: what they told, in the order in which they told it.
 
+use std::collections::BTreeSet;
+
 use check::{History, Judgement};
 use sim::EventId;
 
@@ -7,6 +9,8 @@ use super::Told;
 
 /// Every increment counts.
 pub(super) const COUNTS: &str = "every increment counts";
+/// Each page is fetched, and none twice.
+pub(super) const EACH_ONCE: &str = "each page is fetched once";
 /// What was produced is consumed, each once.
 pub(super) const ALL_CONSUMED: &str = "everything is consumed once";
 /// Nothing is taken from an empty queue.
@@ -44,6 +48,17 @@ pub(super) fn counts(facts: &[Fact], judgement: &mut Judgement) {
     let expected = of(facts, "expected").map(|fact| fact.2).sum::<u64>();
     for (id, _, total) in of(facts, "total").filter(|fact| fact.2 != expected) {
         judgement.violated(COUNTS, format!("{total} of {expected} increments were counted"), vec![*id]);
+    }
+}
+
+/// As many pages are `fetched` as there are, and none twice.
+pub(super) fn each_page_once(facts: &[Fact], judgement: &mut Judgement) {
+    let pages: u64 = of(facts, "pages").map(|fact| fact.2).sum();
+    let distinct: BTreeSet<u64> = of(facts, "fetched").map(|fact| fact.2).collect();
+    let fetches = of(facts, "fetched").count();
+    if distinct.len() as u64 != pages || fetches != distinct.len() {
+        let detail = format!("{fetches} fetches of {} pages, and there are {pages}", distinct.len());
+        judgement.violated(EACH_ONCE, detail, of(facts, "fetched").map(|fact| fact.0).collect());
     }
 }
 

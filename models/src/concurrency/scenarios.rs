@@ -119,6 +119,20 @@ fn of_locks() -> Vec<ConcurrencyScenario> {
             Expected::ViolatesBoth(DATA_RACE, judge::COUNTS),
         ),
         right(
+            "crawl-by-two",
+            "C5 with two tasks: a lock around the map",
+            |rt| locks::crawl_by_two(rt, true),
+            judge::each_page_once,
+            &[],
+        ),
+        wrong(
+            "crawl-by-two-shared",
+            "C3 with two tasks: a map without a lock",
+            |rt| locks::crawl_by_two(rt, false),
+            judge::each_page_once,
+            Expected::ViolatesBoth(DATA_RACE, judge::EACH_ONCE),
+        ),
+        right(
             "transfer",
             "two locks, always taken in one order",
             |rt| locks::transfer(rt, true),

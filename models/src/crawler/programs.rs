@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use sim::tasks::{Mutex, Receiver, Sender, WaitGroup};
+use sim::tasks::{Mutex, Receiver, Sender, SharedCell, WaitGroup};
 
 use super::Crawler;
 use super::gate::{Gate, Keeper};
@@ -74,7 +74,7 @@ impl Crawler {
     }
 
     async fn shared_map(&self, root: PageId) {
-        let fetched = Rc::new(RefCell::new(BTreeSet::new()));
+        let fetched = self.rt.cell("fetched", BTreeSet::new());
         let pages = self.rt.wait_group("pages");
         pages.add(1);
         self.clone().shared_map_page(root, fetched, pages.clone()).await;
@@ -82,14 +82,14 @@ impl Crawler {
     }
 
     /// Between the look at the map and the change to it other tasks may run: that is what a missing lock means.
-    async fn shared_map_page(self, page: PageId, fetched: Rc<RefCell<BTreeSet<PageId>>>, pages: WaitGroup) {
-        let already = fetched.borrow().contains(&page);
+    async fn shared_map_page(self, page: PageId, fetched: SharedCell<BTreeSet<PageId>>, pages: WaitGroup) {
+        let already = fetched.read(|fetched| fetched.contains(&page)).await;
         self.preempt().await;
-        fetched.borrow_mut().insert(page);
+        fetched.write(|fetched| fetched.insert(page)).await;
         if !already {
             for link in self.fetch(page).await.unwrap_or_default() {
                 pages.add(1);
-                let crawl = self.clone().shared_map_page(link, Rc::clone(&fetched), pages.clone());
+                let crawl = self.clone().shared_map_page(link, fetched.clone(), pages.clone());
                 self.rt.spawn("page", Box::pin(crawl));
             }
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use check::{Expected, Judgement, Run, Scenario, Setup};
 use serde::{Deserialize, Serialize};
-use sim::tasks::Tasks;
+use sim::tasks::{DATA_RACE, Tasks};
 use sim::{Config, Limits, Process, SECONDS, Status};
 
 use super::gate::Gate;
@@ -114,6 +114,10 @@ impl Process for CrawlerNode {
     fn stuck(&self) -> Option<String> {
         self.tasks.stuck()
     }
+
+    fn take_touched(&self, into: &mut Vec<sim::Touch>) {
+        self.tasks.take_touched(into);
+    }
 }
 
 impl Scenario for CrawlerScenario {
@@ -201,7 +205,7 @@ pub fn scenarios() -> Vec<CrawlerScenario> {
         CrawlerScenario {
             name: "c3-shared-map",
             about: "C3: a task per page, a shared map, no lock: two tasks both see that a page is new",
-            expected: Expected::Violates(NO_PAGE_TWICE),
+            expected: Expected::ViolatesBoth(DATA_RACE, NO_PAGE_TWICE),
             program: Program::SharedMap,
             ..BASE
         },

@@ -355,8 +355,10 @@ impl<P: Process> World<P> {
 
     /// Begins another run in the memory of this one.
     pub fn reset(&mut self, seed: u64, overrides: Overrides) {
-        self.seed = seed;
-        self.dice = Dice::new(seed);
+        if self.seed != seed {
+            self.seed = seed;
+            self.dice = Dice::new(seed);
+        }
         self.overrides = overrides;
         self.crashes_in_handlers =
             !self.overrides.is_empty() || !self.config.faults.rates.crash_in_handler.is_zero();

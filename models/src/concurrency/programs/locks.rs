@@ -1,12 +1,13 @@
 //! What tasks share: counters, queues, tables.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sim::MILLIS;
 use sim::tasks::{Condition, Mutex, SharedCell};
 
 use super::super::{Rt, tell};
 use super::{Running, work};
+use crate::web::Web;
 
 /// Three tasks count to one each. In Go: `n++`, which is a read and a write.
 pub(in super::super) fn counter(rt: Rt, locked: bool) -> Running {
@@ -235,6 +236,36 @@ async fn produce(queue: &Mutex<VecDeque<u64>>, changed: &Condition, waiting: Wai
 
 fn notify(changed: &Condition, waiting: Waiting) {
     if waiting == Waiting::WakingTheWrongOne { changed.notify_one() } else { changed.notify_all() }
+}
+
+/// Two tasks crawl the lecture's web, each from a page of its own, and share what they have fetched: with a lock or without.
+pub(in super::super) fn crawl_by_two(rt: Rt, locked: bool) -> Running {
+    Box::pin(async move {
+        let web = Web::canned();
+        let (fetched, lock) = (rt.cell("fetched", BTreeSet::new()), rt.mutex("lock", ()));
+        let root = web.root();
+        let second = web.links(root).next().expect("the root has a link");
+        let tasks = [root, second].map(|start| {
+            let (fetched, lock, web, rt_of_task) = (fetched.clone(), lock.clone(), web.clone(), rt.clone());
+            rt.spawn("crawl", async move {
+                let mut stack = vec![start];
+                while let Some(page) = stack.pop() {
+                    let guard = if locked { Some(lock.lock().await) } else { None };
+                    let already = fetched.read(|fetched| fetched.contains(&page)).await;
+                    fetched.write(|fetched| fetched.insert(page)).await;
+                    drop(guard);
+                    if !already {
+                        tell(&rt_of_task, "fetched", u64::from(page.0));
+                        stack.extend(web.links(page));
+                    }
+                }
+            })
+        });
+        for task in tasks {
+            task.await;
+        }
+        tell(&rt, "pages", web.reachable().len() as u64);
+    })
 }
 
 /// Three tasks want the same page, which is to be fetched once for all of them. The mistake: to look and then to say that
