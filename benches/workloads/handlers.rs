@@ -81,9 +81,9 @@ pub(crate) fn idle(nodes: u32, seed: u64) -> World<Idle> {
 pub(crate) struct Idle;
 
 impl Process for Idle {
-    type Message = Hop;
+    type Message = ();
 
-    fn on_message(&mut self, _: &mut Context<Hop>, _: NodeId, _: Hop) {}
+    fn on_message(&mut self, _: &mut Context<()>, _: NodeId, (): ()) {}
 }
 
 pub(super) const RELIABLE: Link =

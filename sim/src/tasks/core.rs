@@ -100,9 +100,6 @@ struct Slot {
 }
 
 struct Task {
-    label: Label,
-    /// In the label of its wakes.
-    key: u64,
     /// Where the ids of its steps, sleeps and children begin.
     place: EventId,
     /// Whether the program chose the place. If not, a received datagram does.
@@ -111,12 +108,19 @@ struct Task {
     step: u32,
     /// What it slept and spawned since the place. A task that does neither is smaller by this box.
     likes: Option<Box<Likes>>,
-    /// The order of birth on this node; for reports only.
-    born: u64,
     /// What it takes to poll the task; taken out meanwhile. One by one: moved as a whole, it would wait for its parts.
     work: Option<Work>,
     polled_with: Option<Waker>,
-    waker: Waker,
+    birth: Birth,
+}
+
+/// What is said of a task once, apart from what each of its steps touches.
+struct Birth {
+    label: Label,
+    /// In the label of its wakes.
+    key: u64,
+    /// The order of birth on this node; for reports only.
+    born: u64,
     /// `None` for the main task, for whose end nobody can wait.
     join: Option<Rc<dyn Blocking>>,
 }
@@ -280,6 +284,10 @@ impl Core {
         let tasks = &mut *tasks;
         let slot = tasks.free.pop().unwrap_or_else(|| {
             let slot = u32::try_from(tasks.slots.len()).expect("a node has at most 2^32 tasks");
+            if slot == 0 {
+                // Most programs of a large world are a main task and nothing else.
+                tasks.slots.reserve_exact(1);
+            }
             tasks.slots.push(Slot {
                 generation: 0,
                 queued: Cell::new(false),
@@ -296,17 +304,13 @@ impl Core {
             None => entry.handle = self.handle(slot, entry.generation),
         }
         entry.task = Some(Task {
-            label,
-            key: place.0,
             place,
             anchored: false,
             step: 0,
             likes: None,
-            born: tasks.born,
             work: None,
-            polled_with: None,
-            waker: Waker::from(Arc::clone(&entry.handle)),
-            join,
+            polled_with: Some(Waker::from(Arc::clone(&entry.handle))),
+            birth: Birth { label, key: place.0, born: tasks.born, join },
         });
         tasks.born += 1;
         if tasks.born == 1 {
@@ -336,7 +340,6 @@ impl Core {
     pub(super) fn set_work(&self, task: TaskRef, work: Work) {
         if let Some(task) = self.tasks.borrow_mut().get_mut(task) {
             task.work = Some(work);
-            task.polled_with = Some(task.waker.clone());
         }
     }
 
@@ -355,7 +358,7 @@ impl Core {
                 tasks.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
             slot.queued.set(false);
             let task = slot.task.as_mut()?;
-            self.touch(task.key, true);
+            self.touch(task.birth.key, true);
             (task.work.take()?, task.polled_with.take()?)
         };
         let outcome = {
@@ -377,7 +380,7 @@ impl Core {
             self.touch_it(Touch::EVERYTHING);
             self.hot.over.set(true);
         }
-        Some(ended.label)
+        Some(ended.birth.label)
     }
 
     fn remove(&self, id: TaskRef) -> Option<Task> {
@@ -392,7 +395,7 @@ impl Core {
         if tasks.main.is_some_and(|(_, main)| main == id) {
             tasks.main = None;
         } else {
-            tasks.by_key.remove(&task.key);
+            tasks.by_key.remove(&task.birth.key);
         }
         Some(task)
     }
@@ -452,7 +455,7 @@ impl Core {
     /// The running task, for the record of who holds what.
     pub(super) fn me(&self, place: Place) -> Holder {
         let task = self.hot.running.get();
-        let label = task.and_then(|id| self.tasks.borrow().get(id).map(|task| task.label));
+        let label = task.and_then(|id| self.tasks.borrow().get(id).map(|task| task.birth.label));
         Holder { task, label: label.unwrap_or(NOBODY), place }
     }
 
@@ -472,7 +475,7 @@ impl Core {
 
     pub(super) fn begin_clocks(&self) {
         let tasks = self.tasks.borrow();
-        self.clocks.begin(tasks.living().map(|(id, task, _)| (id.slot, task.label)));
+        self.clocks.begin(tasks.living().map(|(id, task, _)| (id.slot, task.birth.label)));
     }
 
     #[inline(always)]
@@ -627,7 +630,7 @@ impl Core {
         {
             // Two that wake a task come to the same in either order, but not if one of them is itself the step of the
             // task unless it was woken before: what comes from outside.
-            self.touch(task.key, self.hot.running.get().is_none());
+            self.touch(task.birth.key, self.hot.running.get().is_none());
         }
         if slot.generation == id.generation && !slot.queued.get() {
             slot.queued.set(true);
@@ -664,7 +667,7 @@ impl Core {
         let mut tasks = self.tasks.borrow_mut();
         for id in iter::once(first).chain(self.more_ready.borrow_mut().drain(..)) {
             if let Some(task) = tasks.get_mut(id) {
-                set(Step { place: task.place, nth: task.step, key: task.key });
+                set(Step { place: task.place, nth: task.step, key: task.birth.key });
                 task.step += 1;
             }
         }
@@ -726,7 +729,7 @@ impl Core {
     pub(super) fn pending_timers(&self) -> (Vec<u64>, Vec<u64>) {
         let tasks = self.tasks.borrow();
         let woken = tasks.living().filter(|(.., queued)| *queued);
-        let wakes = woken.map(|(_, task, _)| task.key).collect();
+        let wakes = woken.map(|(_, task, _)| task.birth.key).collect();
         let sleepers = self.sleepers.borrow();
         let sleeps = sleepers.iter().filter(|(_, sleeper)| !sleeper.fired).map(|(key, _)| *key).collect();
         (wakes, sleeps)
@@ -766,8 +769,10 @@ impl Core {
             what.report(self, &mut |waiting| said.push(waiting));
         }
         let tasks = self.tasks.borrow();
-        let joins: Vec<_> =
-            tasks.living().filter_map(|(id, task, _)| Some((id, Rc::clone(task.join.as_ref()?)))).collect();
+        let joins: Vec<_> = tasks
+            .living()
+            .filter_map(|(id, task, _)| Some((id, Rc::clone(task.birth.join.as_ref()?))))
+            .collect();
         for (task, join) in joins {
             join.report(self, &mut |waiting| said.push(Waiting { on: vec![Some(task)], ..waiting }));
         }
@@ -777,7 +782,8 @@ impl Core {
     /// Every living task with its name, oldest first.
     pub(super) fn by_age(&self) -> Vec<(TaskRef, Label)> {
         let tasks = self.tasks.borrow();
-        let mut living: Vec<_> = tasks.living().map(|(id, task, _)| (task.born, id, task.label)).collect();
+        let mut living: Vec<_> =
+            tasks.living().map(|(id, task, _)| (task.birth.born, id, task.birth.label)).collect();
         living.sort_by_key(|(born, ..)| *born);
         living.into_iter().map(|(_, id, label)| (id, label)).collect()
     }
