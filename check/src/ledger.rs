@@ -136,6 +136,7 @@ impl<M: Message> fmt::Debug for Reader<M> {
     }
 }
 
+#[expect(clippy::expl_impl_clone_on_copy, reason = "a derived one would ask the message to be copied too")]
 impl<M: Message> Clone for Reader<M> {
     fn clone(&self) -> Self {
         *self
@@ -227,6 +228,7 @@ pub struct Line {
     pub what: Happening,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn as_text<S: Serializer>(id: &EventId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }

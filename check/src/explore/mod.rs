@@ -108,7 +108,7 @@ pub fn explore(
         let fails = match driven.outcome {
             Some(outcome) => {
                 let fails = !outcome.holds();
-                report.add(outcome, driven.told, &search);
+                report.add(&outcome, driven.told, &search);
                 fails
             }
             None if search.was_cut() => {
@@ -143,9 +143,9 @@ impl ExploreReport {
         self.executions + self.pruned + self.cut
     }
 
-    fn add(&mut self, outcome: Outcome, told: u64, search: &Search) {
+    fn add(&mut self, outcome: &Outcome, told: u64, search: &Search) {
         self.executions += 1;
-        *self.outcomes.entry(key(&outcome, told)).or_insert(0) += 1;
+        *self.outcomes.entry(key(outcome, told)).or_insert(0) += 1;
         for situation in outcome.met.keys() {
             *self.situations.entry(situation).or_insert(0) += 1;
         }
