@@ -101,6 +101,7 @@ pub fn scenarios() -> Vec<ConcurrencyScenario> {
     all
 }
 
+#[expect(clippy::too_many_lines, reason = "a table, an entry a scenario")]
 fn of_locks() -> Vec<ConcurrencyScenario> {
     vec![
         right("counter", "three tasks count under a lock", |rt| locks::counter(rt, true), judge::counts, &[]),

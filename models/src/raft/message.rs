@@ -115,7 +115,7 @@ impl Message for RaftMessage {
     }
 }
 
-#[allow(clippy::ref_option, reason = "serde's signature")]
+#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn number<S: Serializer>(leader: &Option<NodeId>, serializer: S) -> Result<S::Ok, S::Error> {
     leader.map(|node| node.0).serialize(serializer)
 }

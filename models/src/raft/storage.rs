@@ -189,12 +189,16 @@ fn replay(bytes: &[u8]) -> Durable {
         match record {
             Record::Generation { term, vote, snapshot, entries, .. } => {
                 durable = Durable { term, vote, log: Log::new(Arc::from(snapshot)) };
-                entries.into_iter().for_each(|entry| durable.log.push(entry));
+                for entry in entries {
+                    durable.log.push(entry);
+                }
             }
             Record::Ballot { term, vote } => (durable.term, durable.vote) = (term, vote),
             Record::Entries { from, entries } => {
                 durable.log.truncate(from);
-                entries.into_iter().for_each(|entry| durable.log.push(entry));
+                for entry in entries {
+                    durable.log.push(entry);
+                }
             }
         }
     }
