@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sim::Schedule;
 
+use crate::matrix::Matrix;
 use crate::run::{Runner, TypedRunner};
 use crate::scenario::{Expected, Scenario, Setup};
 use crate::schedule::{self, SCHEDULE};
@@ -136,6 +137,7 @@ impl<S: Scenario> Prepared for TypedPrepared<S> {
 #[derive(Default)]
 pub struct Catalogue {
     entries: Vec<Box<dyn Entry>>,
+    matrix: Option<Matrix>,
 }
 
 impl fmt::Debug for Catalogue {
@@ -175,6 +177,17 @@ impl Catalogue {
     pub fn with(mut self, scenario: impl Scenario) -> Self {
         self.add(scenario);
         self
+    }
+
+    /// Gives it a matrix, whose rows are among its scenarios.
+    pub fn set_matrix(&mut self, matrix: Matrix) -> &mut Self {
+        self.matrix = Some(matrix);
+        self
+    }
+
+    /// The matrix, if it has one.
+    pub const fn matrix(&self) -> Option<&Matrix> {
+        self.matrix.as_ref()
     }
 
     /// All scenarios in the order they were added.

@@ -16,6 +16,7 @@ mod history;
 pub mod ledger;
 pub mod likelihood;
 pub mod linearizability;
+pub mod matrix;
 mod panics;
 mod reproduction;
 mod run;

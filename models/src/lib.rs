@@ -23,6 +23,10 @@ pub fn catalogue() -> Catalogue {
     for scenario in rpc::scenarios() {
         catalogue.add(scenario);
     }
+    for scenario in rpc::races() {
+        catalogue.add(scenario);
+    }
+    catalogue.set_matrix(rpc::matrix());
     for scenario in raft::scenarios() {
         catalogue.add(scenario);
     }

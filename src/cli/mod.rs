@@ -18,6 +18,7 @@ mod explore;
 mod files;
 mod likelihood;
 mod list;
+mod matrix;
 mod options;
 mod replay;
 mod report;
@@ -69,6 +70,8 @@ enum Verb {
     Sweep(sweep::Sweep),
     /// Run every interleaving of a small program
     Explore(explore::Explore),
+    /// Measure every scheme of calls against every kind of fault
+    Matrix(matrix::MatrixVerb),
     /// Run again what a reproduction or a trace says, and see whether it is the same
     Replay(replay::Replay),
     /// Compare two traces, or two seeds: where they part, and why
@@ -143,6 +146,7 @@ impl Console<'_, '_> {
             Verb::Run(verb) => run::run(self, verb),
             Verb::Sweep(verb) => sweep::sweep(self, verb),
             Verb::Explore(verb) => explore::explore(self, verb),
+            Verb::Matrix(verb) => matrix::matrix(self, verb),
             Verb::Replay(verb) => replay::replay(self, verb),
             Verb::Diff(verb) => diff::diff(self, verb),
             Verb::Explain(verb) => explain::explain(self, verb),

@@ -19,9 +19,10 @@ pub enum Workload {
     Mixed,
     /// Each inserts keys of its own.
     Inserts,
-    /// All append to one list and learn its former length, as the tests of a lab do; every third call is a put, every
-    /// fourth a get.
+    /// Each puts a key of its own once, and then appends to it and gets it, as the tests of the MIT 6.5840 lab do.
     Lab,
+    /// All append to one key and learn what was there, as another test of that lab does.
+    LabOneKey,
     /// Each reads one key with its version and puts a value if the version is still the same.
     Versions,
     /// Each is a worker, who takes tasks from the master and reports them done.
@@ -121,9 +122,10 @@ impl Application {
                 _ => Call::Deduct { amount: 10 },
             },
             Workload::Inserts => Call::Insert { key: value as u32, value },
-            Workload::Lab if call.is_multiple_of(4) => Call::Get { key: 0 },
-            Workload::Lab if call.is_multiple_of(3) => Call::Put { key: 0, value },
-            Workload::Lab => Call::Append { key: 0, value },
+            Workload::Lab if call == 1 => Call::Put { key: client, value },
+            Workload::Lab if call.is_multiple_of(3) => Call::Get { key: client },
+            Workload::Lab => Call::Append { key: client, value },
+            Workload::LabOneKey => Call::Append { key: 0, value },
             Workload::Versions => match std::mem::replace(&mut self.known, Known::Asked) {
                 Known::Version(version) => Call::PutVersion { key: 0, value: value as u32, version },
                 _ => Call::GetVersion { key: 0 },

@@ -7,6 +7,7 @@ use sim::MILLIS;
 
 use super::application::Workload;
 use super::judge::Property;
+use super::matrix;
 use super::scenario::{RpcScenario, Staging};
 use super::scheme::{
     Acknowledge, Answer, Binding, Covers, Duplicates, Forgotten, Identity, OuterRetry, Persistence, Replies,
@@ -39,7 +40,7 @@ const DELIVERED: &[Property] = &[EXECUTED_ONCE, ACKNOWLEDGED_KEPT, FIRST_REPLY, 
 /// The same where a second execution may have replied otherwise than the first.
 const DELIVERED_BUT_REPLY: &[Property] = &[EXECUTED_ONCE, ACKNOWLEDGED_KEPT, NOT_SWALLOWED];
 
-const BASE: RpcScenario = RpcScenario {
+pub(super) const BASE: RpcScenario = RpcScenario {
     name: "",
     about: "",
     expected: Expected::Holds,
@@ -125,6 +126,8 @@ pub fn scenarios() -> Vec<RpcScenario> {
     all.extend(crashes());
     all.extend(other_ways());
     all.extend(in_the_wild());
+    all.extend(of_the_lab());
+    all.extend(matrix::rows());
     all
 }
 
@@ -766,6 +769,56 @@ fn in_the_wild() -> Vec<RpcScenario> {
             staging: Staging::ServerCrashesInside,
             situations: &[situation::CRASHED_INSIDE, situation::RECOGNISED, situation::RECOVERED],
             ..BASE
+        },
+    ]
+}
+
+/// Three wrong servers that the tests of a lab let pass, because in its network no request is ever in flight when it is
+/// sent again, with the workload of those tests.
+fn of_the_lab() -> Vec<RpcScenario> {
+    const LAB: RpcScenario = RpcScenario {
+        expected: Expected::Violates(Property::Linearizable.name()),
+        workload: Workload::Lab,
+        clients: 5,
+        calls: 8,
+        properties: &[Property::Linearizable, Property::Progress],
+        ..BASE
+    };
+    const EQUALITY: Scheme = Scheme { forgotten: Forgotten::Execute, ..LATEST.scheme };
+    const NO_MARK: Scheme =
+        Scheme { duplicates: Duplicates::RememberFinished, execution: 60 * MILLIS, ..Scheme::EXACTLY_ONCE };
+    vec![
+        RpcScenario {
+            name: "lab-puts-not-covered",
+            about: "S4 with the workload of a lab whose network hides it: puts are executed again",
+            scheme: Scheme { covers: Covers::AllButPuts, ..Scheme::EXACTLY_ONCE },
+            ..LAB
+        },
+        RpcScenario {
+            name: "lab-equality-test",
+            about: "S15a with the workload of a lab whose network hides it: each client has a key of its own",
+            scheme: EQUALITY,
+            ..LAB
+        },
+        RpcScenario {
+            name: "lab-equality-test-one-key",
+            about: "S15a with the workload of a lab whose network hides it: all append to one key",
+            scheme: EQUALITY,
+            workload: Workload::LabOneKey,
+            ..LAB
+        },
+        RpcScenario {
+            name: "lab-no-mark",
+            about: "S20 with the workload of a lab whose network hides it: each client has a key of its own",
+            scheme: NO_MARK,
+            ..LAB
+        },
+        RpcScenario {
+            name: "lab-no-mark-one-key",
+            about: "S20 with the workload of a lab whose network hides it: all append to one key",
+            scheme: NO_MARK,
+            workload: Workload::LabOneKey,
+            ..LAB
         },
     ]
 }

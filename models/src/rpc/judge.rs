@@ -270,8 +270,7 @@ pub(crate) struct ServiceSpecification;
 /// A part of the service.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Part {
-    Value(u32),
-    List(u32),
+    Key(u32),
     Version(u32),
     Account,
     Tasks,
@@ -280,8 +279,8 @@ pub(crate) enum Part {
 /// What can be seen of a part.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Seen {
-    Value(Option<u64>),
-    Length(u32),
+    /// A key's value, and how much was appended to it.
+    Key(Option<u64>, u32),
     Version(u32, u32),
     Taken(u64),
     /// What a master gives to whom is its own affair.
@@ -292,11 +291,15 @@ impl Seen {
     /// The part after a call, and what the call is answered; `None` for a call that any answer suits.
     const fn after(self, call: Call) -> Option<(Self, Reply)> {
         Some(match (self, call) {
-            (Self::Value(value), Call::Get { .. }) => (self, Reply::Value(value)),
-            (Self::Value(_), Call::Put { value, .. }) => (Self::Value(Some(value)), Reply::Done),
-            (Self::Value(None), Call::Insert { value, .. }) => (Self::Value(Some(value)), Reply::Inserted),
-            (Self::Value(Some(_)), Call::Insert { .. }) => (self, Reply::AlreadyThere),
-            (Self::Length(length), Call::Append { .. }) => (Self::Length(length + 1), Reply::Length(length)),
+            (Self::Key(value, _), Call::Get { .. }) => (self, Reply::Value(value)),
+            (Self::Key(..), Call::Put { value, .. }) => (Self::Key(Some(value), 0), Reply::Done),
+            (Self::Key(None, length), Call::Insert { value, .. }) => {
+                (Self::Key(Some(value), length), Reply::Inserted)
+            }
+            (Self::Key(Some(_), _), Call::Insert { .. }) => (self, Reply::AlreadyThere),
+            (Self::Key(value, length), Call::Append { .. }) => {
+                (Self::Key(value, length + 1), Reply::Length(length))
+            }
             (Self::Version(value, version), Call::GetVersion { .. }) => {
                 (self, Reply::Version(value, version))
             }
@@ -320,8 +323,10 @@ impl Specification for ServiceSpecification {
 
     fn key(&self, call: &Call) -> Part {
         match *call {
-            Call::Get { key } | Call::Put { key, .. } | Call::Insert { key, .. } => Part::Value(key),
-            Call::Append { key, .. } => Part::List(key),
+            Call::Get { key }
+            | Call::Put { key, .. }
+            | Call::Insert { key, .. }
+            | Call::Append { key, .. } => Part::Key(key),
             Call::GetVersion { key } | Call::PutVersion { key, .. } => Part::Version(key),
             Call::Deduct { .. } => Part::Account,
             Call::Take | Call::Report { .. } => Part::Tasks,
@@ -330,8 +335,7 @@ impl Specification for ServiceSpecification {
 
     fn initial(&self, part: &Part) -> Seen {
         match part {
-            Part::Value(_) => Seen::Value(None),
-            Part::List(_) => Seen::Length(0),
+            Part::Key(_) => Seen::Key(None, 0),
             Part::Version(_) => Seen::Version(0, 0),
             Part::Account => Seen::Taken(0),
             Part::Tasks => Seen::Anything,
@@ -372,6 +376,8 @@ mod tests {
             Call::PutVersion { key: 0, value: 4, version: 1 },
             Call::GetVersion { key: 0 },
             Call::Get { key: 0 },
+            Call::Put { key: 0, value: 11 },
+            Call::Append { key: 0, value: 3 },
         ];
         let mut service = Service::new();
         let mut parts: BTreeMap<Part, Seen> = BTreeMap::new();

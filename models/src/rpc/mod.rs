@@ -25,6 +25,8 @@ mod scenario;
 mod situation;
 
 mod cases;
+mod matrix;
+mod races;
 
 pub(crate) use judge::ServiceSpecification;
 
@@ -32,7 +34,9 @@ pub use application::Workload;
 pub use cases::scenarios;
 pub use client::Client;
 pub use faults::Faults;
+pub use matrix::matrix;
 pub use message::{Asking, Note, READER, Refusal, Request, RpcMessage, Tag, Xid};
+pub use races::{RaceScenario, RaceSettings, races};
 pub use scenario::{RpcScenario, RpcSettings};
 pub use scheme::{
     Acknowledge, Answer, Binding, Covers, Duplicates, Forgotten, Identity, OuterRetry, Persistence, Replies,

@@ -19,7 +19,7 @@ pub enum Call {
         /// The key.
         key: u32,
     },
-    /// Sets a key.
+    /// Sets a key; what was appended to it is gone.
     Put {
         /// The key.
         key: u32,
@@ -162,6 +162,7 @@ impl Service {
             Call::Get { key } => Reply::Value(self.values.get(&key).copied()),
             Call::Put { key, value } => {
                 self.values.insert(key, value);
+                self.lists.remove(&key);
                 Reply::Done
             }
             Call::Deduct { amount } => {

@@ -1,0 +1,237 @@
+//! The lecture's table: every semantics of calls against every kind of fault, with what must come of it.
+//!
+//! Rows of replicated servers belong into this table too, and the column of fail-over waits for them.
+
+use check::Expected;
+use check::delivery::{self, Oracle};
+use check::matrix::{Column, Matrix, Row};
+use sim::{FaultCounts, MILLIS};
+
+use super::application::Workload;
+use super::cases::BASE;
+use super::judge::Property;
+use super::scenario::RpcScenario;
+use super::scheme::{
+    Binding, Duplicates, Forgotten, Identity, Persistence, Retention, Retry, Scheme, Transport,
+};
+
+const TWICE: &str = Oracle::ExecutedOnce.name();
+const LOST: &str = Oracle::AcknowledgedKept.name();
+const SWALLOWED: &str = Oracle::NotSwallowed.name();
+
+/// What is asked of every row.
+const PROPERTIES: &[Property] = &[
+    Property::Delivery(Oracle::ExecutedOnce),
+    Property::Delivery(Oracle::AcknowledgedKept),
+    Property::Delivery(Oracle::NotSwallowed),
+    Property::Progress,
+];
+
+/// A row: a name, what it is, its scheme, and what each column must come to, in the order of the columns.
+struct Line {
+    name: &'static str,
+    about: &'static str,
+    scheme: Scheme,
+    cells: [Option<&'static [&'static str]>; 10],
+    all: Expected,
+}
+
+const HOLDS: Option<&[&str]> = Some(&[]);
+const RUNS_TWICE: Option<&[&str]> = Some(&[TWICE]);
+const LOSES: Option<&[&str]> = Some(&[LOST]);
+const BOTH: Option<&[&str]> = Some(&[TWICE, LOST]);
+/// The fault cannot strike this scheme.
+const NONE: Option<&[&str]> = None;
+
+/// The column of fail-over: no row has replicas yet.
+const FAIL_OVER: usize = 7;
+
+fn columns() -> Vec<Column> {
+    let faults = |name, struck| Column { name, settings: Some(vec![("faults", name)]), struck };
+    let crashes = |counts: &FaultCounts| counts.crashes + counts.crashes_in_handler;
+    vec![
+        faults("none", |_| 0),
+        faults("loss", |counts| counts.lost),
+        faults("duplication", |counts| counts.duplicated),
+        faults("late", |counts| counts.late),
+        faults("server-crash", crashes),
+        faults("client-crash", crashes),
+        faults("partition", |counts| counts.cut + counts.connections_broken),
+        Column { name: "fail-over", settings: None, struck: |_| 0 },
+        faults("clock-drift", |counts| counts.clocks_off),
+        faults("no-sync", |counts| counts.changes_lost),
+        faults("all", |counts| counts.lost + counts.duplicated + counts.late + counts.crashes),
+    ]
+}
+
+#[rustfmt::skip]
+fn lines() -> Vec<Line> {
+    // none, loss, duplication, late, server-crash, client-crash, partition, clock-drift, no-sync, all
+    vec![
+        Line {
+            name: "maybe",
+            about: "one try, and a server that notices nothing",
+            scheme: Scheme::MAYBE,
+            cells: [HOLDS, HOLDS, RUNS_TWICE, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, RUNS_TWICE],
+            all: Expected::Violates(TWICE),
+        },
+        Line {
+            name: "best-effort",
+            about: "three tries, and a server that notices nothing",
+            scheme: Scheme { retry: Retry::Tries(3), ..Scheme::AT_LEAST_ONCE },
+            cells: [HOLDS, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, HOLDS, RUNS_TWICE, HOLDS, BOTH, RUNS_TWICE],
+            all: Expected::Violates(TWICE),
+        },
+        Line {
+            name: "at-least-once",
+            about: "retries for ever, and a server that notices nothing",
+            scheme: Scheme::AT_LEAST_ONCE,
+            cells: [HOLDS, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, HOLDS, RUNS_TWICE, HOLDS, BOTH, RUNS_TWICE],
+            all: Expected::Violates(TWICE),
+        },
+        Line {
+            name: "net-rpc",
+            about: "one connection, written once, and a server that notices nothing",
+            scheme: Scheme { transport: Transport::Connection, ..Scheme::MAYBE },
+            cells: [HOLDS, HOLDS, NONE, NONE, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS],
+            all: Expected::Holds,
+        },
+        Line {
+            name: "at-most-once-in-memory",
+            about: "retries for ever, and a server that remembers everything until it crashes",
+            scheme: Scheme { persistence: Persistence::Nothing, ..Scheme::EXACTLY_ONCE },
+            cells: [HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS, HOLDS, HOLDS, NONE, LOSES],
+            all: Expected::Violates(LOST),
+        },
+        Line {
+            name: "table-in-memory",
+            about: "the data on disk, the table of seen calls in memory",
+            scheme: Scheme { persistence: Persistence::DataOnly, ..Scheme::EXACTLY_ONCE },
+            cells: [HOLDS, HOLDS, HOLDS, HOLDS, RUNS_TWICE, HOLDS, HOLDS, HOLDS, BOTH, RUNS_TWICE],
+            all: Expected::Violates(TWICE),
+        },
+        Line {
+            name: "incarnation",
+            about: "the same, and calls bound to an older incarnation of the server are refused",
+            scheme: Scheme {
+                binding: Binding::Incarnation,
+                persistence: Persistence::DataOnly,
+                ..Scheme::EXACTLY_ONCE
+            },
+            cells: [HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS],
+            all: Expected::Holds,
+        },
+        Line {
+            name: "kept-for-a-while",
+            about: "clients retry for 200 ms, and the server keeps what it has seen for 300",
+            scheme: Scheme {
+                retry: Retry::Within(200 * MILLIS),
+                retention: Retention::For(300 * MILLIS),
+                forgotten: Forgotten::Execute,
+                ..Scheme::EXACTLY_ONCE
+            },
+            cells: [HOLDS, HOLDS, RUNS_TWICE, RUNS_TWICE, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, RUNS_TWICE],
+            all: Expected::Violates(TWICE),
+        },
+        Line {
+            name: "latest-only",
+            about: "one call at a time, and the table has each client's latest",
+            scheme: Scheme { retention: Retention::Latest, ..Scheme::EXACTLY_ONCE },
+            cells: [HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS],
+            all: Expected::Holds,
+        },
+        Line {
+            name: "exactly-once",
+            about: "retries for ever, and a durable table that is never emptied",
+            scheme: Scheme::EXACTLY_ONCE,
+            cells: [HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS],
+            all: Expected::Holds,
+        },
+        Line {
+            name: "rifl",
+            about: "durable completion records, acknowledged prefixes, sessions with leases",
+            scheme: Scheme::RIFL,
+            cells: [HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS],
+            all: Expected::Holds,
+        },
+        Line {
+            name: "fresh-xid",
+            about: "wrong: a fresh identifier in each resend",
+            scheme: Scheme { identity: Identity::PerAttempt, ..Scheme::EXACTLY_ONCE },
+            cells: [HOLDS, RUNS_TWICE, HOLDS, RUNS_TWICE, RUNS_TWICE, HOLDS, RUNS_TWICE, HOLDS, BOTH, RUNS_TWICE],
+            all: Expected::Violates(TWICE),
+        },
+        Line {
+            name: "restart-at-one",
+            about: "wrong: a client that restarts numbers its calls from one",
+            scheme: Scheme { identity: Identity::WithoutLife, ..Scheme::EXACTLY_ONCE },
+            cells: [HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, Some(&[SWALLOWED]), HOLDS, HOLDS, LOSES, Some(&[SWALLOWED])],
+            all: Expected::Violates(SWALLOWED),
+        },
+        Line {
+            name: "equality-test",
+            about: "wrong: each client's latest call, and only an equal number is a duplicate",
+            scheme: Scheme {
+                retention: Retention::Latest,
+                forgotten: Forgotten::Execute,
+                ..Scheme::EXACTLY_ONCE
+            },
+            cells: [HOLDS, HOLDS, RUNS_TWICE, RUNS_TWICE, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, RUNS_TWICE],
+            all: Expected::Violates(TWICE),
+        },
+        Line {
+            name: "no-mark",
+            about: "wrong: no mark for a call that is executing, and calls that take longer than clients wait",
+            scheme: Scheme {
+                duplicates: Duplicates::RememberFinished,
+                execution: 60 * MILLIS,
+                ..Scheme::EXACTLY_ONCE
+            },
+            cells: [RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, BOTH, RUNS_TWICE],
+            all: Expected::Violates(TWICE),
+        },
+        Line {
+            name: "data-first",
+            about: "wrong: the data are durable before the table of seen calls",
+            scheme: Scheme { persistence: Persistence::DataFirst, ..Scheme::EXACTLY_ONCE },
+            cells: [HOLDS, HOLDS, HOLDS, HOLDS, RUNS_TWICE, HOLDS, HOLDS, HOLDS, BOTH, RUNS_TWICE],
+            all: Expected::Violates(TWICE),
+        },
+    ]
+}
+
+/// The rows as scenarios of the catalogue: there everything goes wrong at once.
+pub(super) fn rows() -> Vec<RpcScenario> {
+    let row = |line: Line| RpcScenario {
+        name: line.name,
+        about: line.about,
+        expected: line.all,
+        scheme: line.scheme,
+        workload: Workload::Account,
+        clients: 2,
+        calls: 6,
+        properties: PROPERTIES,
+        ..BASE
+    };
+    lines().into_iter().map(row).collect()
+}
+
+/// The table.
+pub fn matrix() -> Matrix {
+    let row = |line: Line| {
+        let mut expected: Vec<_> = line.cells.iter().map(|cell| cell.map(<[_]>::to_vec)).collect();
+        expected.insert(FAIL_OVER, None);
+        let scenario = format!("rpc/{}", line.name);
+        Row { scenario, expected }
+    };
+    Matrix {
+        columns: columns(),
+        rows: lines().into_iter().map(row).collect(),
+        words: vec![
+            (TWICE, "twice"),
+            (LOST, "lost"),
+            (SWALLOWED, "swallowed"),
+            (delivery::PROGRESS, "stuck"),
+        ],
+    }
+}
