@@ -14,6 +14,7 @@ mod workloads;
 )]
 use std::time::Instant;
 
+use snowglobe::sim::{Config, Context, Ending, NodeId, Process, World};
 use workloads::{bare, handlers, plain, tasks};
 
 /// How often each contestant is timed, after a round that only warms up.
@@ -138,12 +139,22 @@ fn print_row(name: &str, rates: &[[f64; CONTESTANTS.len()]]) {
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the wall clock is what is measured")]
 fn print_idle(nodes: u32) {
     let (before, start) = (resident(), Instant::now());
-    let world = handlers::idle(nodes, SEED);
+    let mut world = World::new(Config::new(nodes), SEED, |_| Idle);
+    assert_eq!(world.run(&mut ()), Ending::Quiet);
     let (after, took) = (resident(), start.elapsed());
     drop(world);
     let bytes = before.zip(after).map(|(before, after)| after.saturating_sub(before) / u64::from(nodes));
     let bytes = bytes.map_or_else(|| "an unknown number of".to_owned(), |bytes| bytes.to_string());
     println!("\n{nodes} idle nodes: started in {} ms, {bytes} bytes each", took.as_millis());
+}
+
+/// A node without state that does nothing.
+struct Idle;
+
+impl Process for Idle {
+    type Message = ();
+
+    fn on_message(&mut self, _: &mut Context<()>, _: NodeId, (): ()) {}
 }
 
 /// The resident size of this process in bytes, where the system tells.

@@ -26,7 +26,11 @@ fn explored(prepared: &dyn Prepared, runs_max: u64) -> ExploreReport {
 
 fn concurrent() -> Vec<String> {
     let catalogue = snowglobe::models::catalogue();
-    catalogue.iter().map(|entry| entry.name()).filter(|name| name.starts_with("concurrency/")).collect()
+    catalogue
+        .iter()
+        .map(snowglobe::check::Entry::name)
+        .filter(|name| name.starts_with("concurrency/"))
+        .collect()
 }
 
 #[test]

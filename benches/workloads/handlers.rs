@@ -70,22 +70,6 @@ pub(crate) fn short_runs(simulations: u64, seed: u64) -> u64 {
     all
 }
 
-/// A world of `nodes` nodes that have started, and have neither state nor anything to do.
-pub(crate) fn idle(nodes: u32, seed: u64) -> World<Idle> {
-    let mut world = World::new(config(nodes, RELIABLE), seed, |_| Idle);
-    assert_eq!(world.run(&mut ()), Ending::Quiet);
-    assert_eq!(world.steps(), u64::from(nodes));
-    world
-}
-
-pub(crate) struct Idle;
-
-impl Process for Idle {
-    type Message = ();
-
-    fn on_message(&mut self, _: &mut Context<()>, _: NodeId, (): ()) {}
-}
-
 pub(super) const RELIABLE: Link =
     Link { delay: Delay::Uniform { min: DELAY_MIN, max: DELAY_MAX }, ..Link::RELIABLE };
 

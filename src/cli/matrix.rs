@@ -231,9 +231,9 @@ fn tenths(total: u64, of: u64) -> String {
 fn markdown(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
-        text.push_str(&format!("| {} |\n", row.join(" | ")));
+        text.extend(["| ", &row.join(" | "), " |\n"]);
         if number == 0 {
-            text.push_str(&format!("|{}\n", "---|".repeat(row.len())));
+            text.extend(["|", &"---|".repeat(row.len()), "\n"]);
         }
     }
     text
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_table_for_markdown_has_a_head() {
-        let rows = [vec!["".to_owned(), "none".to_owned()], vec!["maybe".to_owned(), "holds".to_owned()]];
+        let rows = [vec![String::new(), "none".to_owned()], vec!["maybe".to_owned(), "holds".to_owned()]];
         assert_eq!(markdown(&rows), "|  | none |\n|---|---|\n| maybe | holds |\n");
     }
 }

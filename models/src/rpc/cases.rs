@@ -132,6 +132,7 @@ pub fn scenarios() -> Vec<RpcScenario> {
 }
 
 /// Retrying without deduplication: S1 to S6.
+#[expect(clippy::too_many_lines, reason = "a table, an entry a scenario")]
 fn retrying() -> Vec<RpcScenario> {
     vec![
         RpcScenario {
@@ -350,6 +351,7 @@ fn identifiers() -> Vec<RpcScenario> {
 }
 
 /// What is remembered, and for how long: S13 to S19.
+#[expect(clippy::too_many_lines, reason = "a table, an entry a scenario")]
 fn retention() -> Vec<RpcScenario> {
     vec![
         RpcScenario {

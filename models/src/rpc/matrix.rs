@@ -65,6 +65,7 @@ fn columns() -> Vec<Column> {
 }
 
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "a table, an entry a row")]
 fn lines() -> Vec<Line> {
     // none, loss, duplication, late, server-crash, client-crash, partition, clock-drift, no-sync, all
     vec![

@@ -128,12 +128,11 @@ impl Message for RpcMessage {
     fn size(&self) -> u32 {
         match self {
             Self::Bind(_) => 12,
-            Self::Bound { .. } => 20,
             Self::Request(request) => {
                 40 + 4 * (u32::from(request.acknowledged.is_some()) + u32::from(request.bound.is_some()))
             }
             Self::Response { .. } => 32,
-            Self::Refused { .. } => 20,
+            Self::Bound { .. } | Self::Refused { .. } => 20,
         }
     }
 }

@@ -102,9 +102,9 @@ impl Server {
         ctx: &mut Context<RpcMessage>,
         node: NodeId,
         connection: Option<ConnectionId>,
-        message: RpcMessage,
+        message: &RpcMessage,
     ) {
-        match message {
+        match *message {
             RpcMessage::Bind(asking) => {
                 let tag = Tag { client: node.0, life: 0, call: 0 };
                 self.bind(ctx, Caller { node, connection, tag }, asking);
@@ -314,7 +314,7 @@ impl Process for Server {
     }
 
     fn on_message(&mut self, ctx: &mut Context<RpcMessage>, from: NodeId, message: RpcMessage) {
-        self.message(ctx, from, None, message);
+        self.message(ctx, from, None, &message);
     }
 
     fn on_timer(&mut self, ctx: &mut Context<RpcMessage>, timer: Label) {
@@ -348,7 +348,7 @@ impl Process for Server {
             }
             StreamEvent::Received(message) => {
                 if let Some(node) = self.peers.get(&connection).copied() {
-                    self.message(ctx, node, Some(connection), message);
+                    self.message(ctx, node, Some(connection), &message);
                 }
             }
             StreamEvent::Closed | StreamEvent::Broken => {

@@ -174,13 +174,11 @@ impl Service {
                 list.push(value);
                 Reply::Length(list.len() as u32 - 1)
             }
-            Call::Insert { key, value } => match self.values.get(&key) {
-                Some(_) => Reply::AlreadyThere,
-                None => {
-                    self.values.insert(key, value);
-                    Reply::Inserted
-                }
-            },
+            Call::Insert { key, .. } if self.values.contains_key(&key) => Reply::AlreadyThere,
+            Call::Insert { key, value } => {
+                self.values.insert(key, value);
+                Reply::Inserted
+            }
             Call::GetVersion { key } => {
                 let (value, version) = self.versions.get(&key).copied().unwrap_or((0, 0));
                 Reply::Version(value, version)
