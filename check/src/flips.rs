@@ -6,7 +6,7 @@
 //!
 //! Deliberately absent: orders of events at one instant, which [`mod@crate::explore`] goes through.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use sim::{Decision, EventId, MILLIS, Nanos, SyncError};
@@ -30,8 +30,13 @@ pub struct Flip {
 impl Flip {
     /// What the run has that this takes away, in words: `lose reply #2 server -> client-1` for its delivery.
     pub fn undoes(&self) -> String {
-        let undone =
-            [("deliver ", "lose "), ("only one ", "duplicate "), ("no crash ", "crash "), ("no ", "")];
+        let undone = [
+            ("deliver ", "lose "),
+            ("only one ", "duplicate "),
+            ("in time ", "delay "),
+            ("no crash ", "crash "),
+            ("no ", ""),
+        ];
         let found = undone.iter().find_map(|(does, was)| Some((was, self.name.strip_prefix(does)?)));
         found.map_or_else(|| self.name.clone(), |(was, rest)| format!("{was}{rest}"))
     }
@@ -52,6 +57,7 @@ pub fn flips(trace: &Trace) -> Vec<Flip> {
         *effects.entry(event.by).or_default() += 1;
     }
     let mut namer = Namer::default();
+    let mut struck = BTreeSet::new();
     let mut all = Vec::new();
     for event in trace.events() {
         let mut flip = |of: EventId, name: String, decision: Decision, mends: bool| {
@@ -70,8 +76,15 @@ pub fn flips(trace: &Trace) -> Vec<Flip> {
                 let what = namer.name(&format!("crash {}", event.node_name), " #");
                 flip(event.by, format!("no {what}"), Decision::Crash(None), true);
             }
-            Kind::Fault => {
-                flip(event.id, format!("no {}", namer.fault(&event)), Decision::Strike(false), true);
+            Kind::Crash => {
+                let what = namer.name(&format!("crash {}", event.node_name), " #");
+                flip(event.id, format!("no {what}"), Decision::Strike(false), true);
+            }
+            // A fault has a line on each node it touches, and is decided about once.
+            Kind::Fault
+                if event.field("name").is_none_or(|name| name != "heal") && struck.insert(event.by) =>
+            {
+                flip(event.by, format!("no {}", namer.fault(&event)), Decision::Strike(false), true);
             }
             _ => {}
         }
@@ -96,6 +109,9 @@ fn flips_of_send(what: &str, fate: &[Nanos], delays: &Delays, flip: &mut impl Fn
     match fate {
         [] => flip(format!("deliver {what}"), Decision::Fate(vec![delays.usual]), true),
         [delay, others @ ..] => {
+            if *delay > delays.past_timeout {
+                flip(format!("in time {what}"), Decision::Fate(vec![delays.usual]), true);
+            }
             flip(format!("lose {what}"), Decision::Fate(Vec::new()), false);
             let late = delay.saturating_add(delays.past_timeout);
             flip(format!("delay {what} past every timeout"), Decision::Fate(vec![late]), false);

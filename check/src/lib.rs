@@ -23,6 +23,7 @@ mod run;
 mod scenario;
 mod schedule;
 mod settings;
+pub mod shrink;
 pub mod sweep;
 pub mod why_not;
 

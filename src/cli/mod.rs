@@ -23,6 +23,7 @@ mod options;
 mod replay;
 mod report;
 mod run;
+mod shrink;
 mod story;
 mod streams;
 mod sweep;
@@ -82,6 +83,8 @@ enum Verb {
     Likelihood(likelihood::Likelihood),
     /// From a run that holds: the single decisions that would have violated something
     WhyNot(why_not::WhyNot),
+    /// Find the few faults of a failing run that matter
+    Shrink(shrink::Shrink),
     /// Judge a history from anywhere: whether it is linearizable
     CheckHistory(check_history::CheckHistory),
 }
@@ -152,6 +155,7 @@ impl Console<'_, '_> {
             Verb::Explain(verb) => explain::explain(self, verb),
             Verb::Likelihood(verb) => likelihood::likelihood(self, verb),
             Verb::WhyNot(verb) => why_not::why_not(self, verb),
+            Verb::Shrink(verb) => shrink::shrink(self, verb),
             Verb::CheckHistory(verb) => check_history::check_history(self, verb),
         }
     }

@@ -189,7 +189,8 @@ impl Scenario for RaceScenario {
             return judgement.violated("the server is up", "the server is down", Vec::new());
         };
         let returned = run.history.operations.iter().filter(|operation| operation.end.is_some()).count();
-        let unfinished = (settings.tasks * settings.calls) as usize - returned;
+        // A client that starts again makes all its calls again.
+        let unfinished = ((settings.tasks * settings.calls) as usize).saturating_sub(returned);
         let clients = vec![ClientSeen { node: NodeId(1), unfinished: Some(unfinished) }];
         let case = Case::new(server, clients, run.history, run.nodes);
         for property in [Oracle::ExecutedOnce, Oracle::AcknowledgedKept, Oracle::NotSwallowed] {

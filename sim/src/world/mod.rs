@@ -250,6 +250,8 @@ pub struct World<P: Process> {
     ask_limits_at: u64,
     /// Other dice that are waiting for their time. Meanwhile the limit of time stands before it.
     rekey: Option<Rekey>,
+    /// The seed that the dice belong to: not the world's own once they were thrown anew.
+    dice_seed: u64,
 }
 
 /// The dice of another seed, for the events of a later time.
@@ -293,6 +295,7 @@ impl<P: Process + Clone> Clone for World<P> {
             instant_began: self.instant_began,
             ask_limits_at: self.ask_limits_at,
             rekey: self.rekey,
+            dice_seed: self.dice_seed,
         }
     }
 }
@@ -346,6 +349,7 @@ impl<P: Process> World<P> {
             instant_began: 0,
             ask_limits_at: 0,
             rekey: None,
+            dice_seed: seed,
             config,
         };
         world.context.schedule = world.config.schedule;
@@ -355,10 +359,8 @@ impl<P: Process> World<P> {
 
     /// Begins another run in the memory of this one.
     pub fn reset(&mut self, seed: u64, overrides: Overrides) {
-        if self.seed != seed {
-            self.seed = seed;
-            self.dice = Dice::new(seed);
-        }
+        self.seed = seed;
+        self.take_dice_of(seed);
         self.overrides = overrides;
         self.crashes_in_handlers =
             !self.overrides.is_empty() || !self.config.faults.rates.crash_in_handler.is_zero();
@@ -401,8 +403,16 @@ impl<P: Process> World<P> {
         }
     }
 
+    /// Makes the dice of a seed, unless they are at hand: that takes as long as some dozen events.
+    fn take_dice_of(&mut self, seed: u64) {
+        if self.dice_seed != seed {
+            self.dice_seed = seed;
+            self.dice = Dice::new(seed);
+        }
+    }
+
     fn throw_anew(&mut self, seed: u64) {
-        self.dice = Dice::new(seed);
+        self.take_dice_of(seed);
         self.context.recording.dice = self.dice;
     }
 

@@ -1,0 +1,169 @@
+//! `shrink`: the few faults of a failing run that matter.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use check::shrink::{Needed, Shrunk};
+use check::{Expectation, Outcome, OverrideText, Reproduction};
+use clap::Args;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sim::Overrides;
+
+use super::error::CliError;
+use super::options::{self, Settings};
+use super::sweep::{Stopwatch, progress_bar};
+use super::words::{self, count, millis};
+use super::{Console, Exit, files, report};
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  snowglobe shrink rpc/s3-at-least-once --seed 0 -o repro.json && snowglobe replay repro.json
+
+What went wrong by design (a message lost, late or doubled, a crash, a fault that struck) is taken away, piece by piece, as long \
+as the same property is still violated. What is left is needed: without any one of it the property holds, or another is violated.
+
+Exit codes: 0 if the run was shrunk, 1 if the budget was spent before every fault left was shown to be needed, 2 if the run \
+violates nothing.")]
+pub(super) struct Shrink {
+    /// The scenario; `list` shows them all
+    scenario: String,
+    /// The seed of a run that violates something
+    #[arg(long, value_name = "N", default_value = "0", value_parser = options::seed)]
+    seed: u64,
+    #[command(flatten)]
+    settings: Settings,
+    /// Decisions to fix besides: a JSON list of overrides, or a reproduction whose overrides to take
+    #[arg(long, value_name = "FILE")]
+    overrides: Option<PathBuf>,
+    /// How many runs to make at most
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    runs: u64,
+    /// Write what is left as a file that `replay` runs again
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// How many threads; as many as there are processors if not given. The result is the same
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    jobs: usize,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// The answer, for people and for programs.
+#[derive(Serialize)]
+struct Text {
+    scenario: String,
+    settings: Map<String, Value>,
+    seed: u64,
+    property: String,
+    detail: String,
+    faults_before: usize,
+    runs: u64,
+    minimal: bool,
+    needed: Vec<NeededText>,
+    events: u64,
+    digest: String,
+    overrides: Vec<OverrideText>,
+}
+
+#[derive(Serialize)]
+struct NeededText {
+    fault: String,
+    time: u64,
+    /// What happens without it: "holds", or what is violated; absent if that was not tried.
+    without: Option<String>,
+}
+
+pub(super) fn shrink(console: &mut Console<'_, '_>, verb: &Shrink) -> Result<Exit, CliError> {
+    let prepared = verb.settings.prepare(options::find(console.catalogue, &verb.scenario)?)?;
+    let overrides = verb.overrides.as_deref().map_or_else(|| Ok(Overrides::default()), files::overrides)?;
+    let what = check::shrink::Shrink { seed: verb.seed, overrides, runs_max: verb.runs, jobs: verb.jobs };
+    console.streams.catch_interrupt();
+    let stop = console.streams.stop();
+    let bar = progress_bar(console.streams.progress, verb.runs);
+    let watch = Stopwatch::start();
+    let found = check::shrink::shrink(&*prepared, &what, &stop, &|done| bar.set_position(done))
+        .map_err(|error| CliError::Threads(Box::new(error)))?;
+    bar.finish_and_clear();
+    let Some(shrunk) = found else {
+        let sentence = format!("seed {} violates nothing; why-not says what would have", verb.seed);
+        return Err(CliError::Usage(sentence));
+    };
+    console.say(watch.speed(shrunk.runs));
+    let text = Text::new(&*prepared, verb.seed, &shrunk);
+    if let Some(path) = &verb.output {
+        let expect =
+            Expectation { property: Some(shrunk.property.clone()), digest: Some(text.digest.clone()) };
+        let (name, changes) = (prepared.name(), prepared.changes());
+        let repro = Reproduction::new(name, changes, verb.seed, &shrunk.overrides, expect);
+        files::reproduction(path, &repro)?;
+    }
+    if verb.json {
+        report::json(console.streams.out, &text)?;
+    } else {
+        text.write(console.streams.out)?;
+        if let Some(path) = &verb.output {
+            let file = path.display().to_string();
+            let command = words::command_line([console.program.as_str(), "replay", &file]);
+            writeln!(console.streams.out, "\nto see it:\n  {command}")?;
+        }
+    }
+    Ok(Exit::holds(shrunk.minimal))
+}
+
+impl Text {
+    fn new(prepared: &dyn check::Prepared, seed: u64, shrunk: &Shrunk) -> Self {
+        let violation = shrunk.outcome.violations.iter().find(|v| v.property == shrunk.property);
+        Self {
+            scenario: prepared.name(),
+            settings: prepared.changes(),
+            seed,
+            property: shrunk.property.clone(),
+            detail: violation.map_or_else(String::new, |violation| violation.detail.clone()),
+            faults_before: shrunk.faults_before,
+            runs: shrunk.runs,
+            minimal: shrunk.minimal,
+            needed: shrunk.needed.iter().map(NeededText::new).collect(),
+            events: shrunk.outcome.steps,
+            digest: format!("{:016x}", shrunk.outcome.digest),
+            overrides: shrunk.overrides.iter().map(OverrideText::from).collect(),
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write) -> Result<(), CliError> {
+        writeln!(out, "{}  seed {}  violated", self.scenario, self.seed)?;
+        writeln!(out, "violates    {}: {}", self.property, self.detail)?;
+        let (before, runs) = (count(self.faults_before as u64, "fault"), count(self.runs, "run"));
+        writeln!(out, "left        {} of {before}, after {runs}", self.needed.len())?;
+        writeln!(out, "events      {}", self.events)?;
+        if !self.minimal {
+            writeln!(out, "unfinished  not every fault that is left was shown to be needed")?;
+        }
+        if self.needed.is_empty() {
+            return Ok(writeln!(out, "\nno fault is needed: delays and order alone do it")?);
+        }
+        writeln!(out)?;
+        for needed in &self.needed {
+            writeln!(out, "{:>10}  {}", millis(needed.time), needed.fault)?;
+            if let Some(without) = &needed.without {
+                writeln!(out, "            without it: {without}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl NeededText {
+    fn new(needed: &Needed) -> Self {
+        let without = |outcome: &Outcome| {
+            let first = outcome.violations.first();
+            first.map_or_else(|| "holds".to_owned(), |violation| format!("violates {}", violation.property))
+        };
+        Self {
+            fault: needed.mend.undoes(),
+            time: needed.mend.time,
+            without: needed.without.as_ref().map(without),
+        }
+    }
+}
