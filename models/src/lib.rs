@@ -36,5 +36,8 @@ pub fn catalogue() -> Catalogue {
     for scenario in crawler::scenarios() {
         catalogue.add(scenario);
     }
+    for scenario in crawler::distributed::scenarios() {
+        catalogue.add(scenario);
+    }
     catalogue
 }

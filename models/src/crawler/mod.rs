@@ -4,6 +4,7 @@
 //! A fetch takes a random time and is told to the judges. The web is the lecture's, a generated one, one in a JSON file, or
 //! a real directory of HTML pages.
 
+pub mod distributed;
 mod gate;
 mod judge;
 mod programs;

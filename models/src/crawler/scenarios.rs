@@ -51,7 +51,7 @@ pub struct CrawlerSettings {
 impl CrawlerSettings {
     /// # Errors
     /// A sentence that says why there is no such web.
-    fn web(&self) -> Result<Web, String> {
+    pub(super) fn web(&self) -> Result<Web, String> {
         if !self.site.is_empty() {
             let start = Some(self.start.as_str()).filter(|start| !start.is_empty());
             return if Path::new(&self.site).extension().is_some_and(|extension| extension == "json") {

@@ -1,0 +1,243 @@
+//! The distributed crawler as scenarios: the right one, and each wrong choice.
+
+use check::{Expected, Judgement, Run, Scenario, Setup};
+use serde::{Deserialize, Serialize};
+use sim::tasks::Tasks;
+use sim::{Config, Delay, Limits, MILLIS, SECONDS};
+
+use super::coordinator::Coordinator;
+use super::judge::{
+    self, ABANDONED, AGAIN, BOUNDED, DOWN, DUPLICATE, ENDS, EVERY_PAGE, EXPIRED, ONCE, RECOVERED,
+};
+use super::judge::{REDIRECTED, RESTS};
+use super::scheme::{Acceptance, Partitioning, Renewal, Results, Scheme, Spelling, Termination, WhenDown};
+use super::worker::{Weather, Worker};
+use super::{CrawlMessage, Url};
+use crate::crawler::scenarios::{CrawlerSettings, WebSource};
+use crate::networks::NetworkName;
+
+/// What can be set in every scenario of the distributed crawler.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistributedSettings {
+    /// How many coordinators: 1 to 16.
+    pub coordinators: u32,
+    /// How many workers: 1 to 1,000.
+    pub workers: u32,
+    /// The network and the faults.
+    pub network: NetworkName,
+    /// How long a host rests between two fetches, in milliseconds; with 0, any number of them go on at once.
+    pub delay_ms: u64,
+    /// Whether pages are slow or down for a while, and links are written in every way there is.
+    pub rough: bool,
+    /// The web, unless `site` names one.
+    pub web: WebSource,
+    /// How many pages a generated web has: 1 to 1,000,000.
+    pub pages: u32,
+    /// The seed of a generated web.
+    pub web_seed: u64,
+    /// A directory of HTML pages, or a web in a JSON file; empty for none.
+    pub site: String,
+    /// The page of the directory that the crawl starts from; empty for `index.html`.
+    pub start: String,
+}
+
+/// A distributed crawler.
+#[derive(Clone, Debug)]
+pub struct DistributedScenario {
+    name: &'static str,
+    about: &'static str,
+    expected: Expected,
+    scheme: Scheme,
+    web: WebSource,
+    situations: &'static [&'static str],
+}
+
+impl DistributedSettings {
+    fn crawled(&self) -> CrawlerSettings {
+        CrawlerSettings {
+            web: self.web,
+            pages: self.pages,
+            web_seed: self.web_seed,
+            site: self.site.clone(),
+            start: self.start.clone(),
+        }
+    }
+}
+
+impl Scenario for DistributedScenario {
+    type Process = Tasks<CrawlMessage>;
+    type Settings = DistributedSettings;
+
+    fn name(&self) -> String {
+        format!("crawler/{}", self.name)
+    }
+
+    fn about(&self) -> String {
+        self.about.to_owned()
+    }
+
+    fn expected(&self) -> Expected {
+        self.expected
+    }
+
+    fn situations(&self) -> Vec<&'static str> {
+        self.situations.to_vec()
+    }
+
+    fn defaults(&self) -> DistributedSettings {
+        DistributedSettings {
+            coordinators: self.scheme.coordinators,
+            workers: 3,
+            network: NetworkName::Hostile,
+            delay_ms: self.scheme.delay / MILLIS,
+            rough: true,
+            web: self.web,
+            pages: 12,
+            web_seed: 1,
+            site: String::new(),
+            start: String::new(),
+        }
+    }
+
+    fn setup(&self, settings: &DistributedSettings) -> Result<Setup<Tasks<CrawlMessage>>, String> {
+        let &DistributedSettings { coordinators, workers, network, delay_ms, rough, .. } = settings;
+        within("coordinators", coordinators.into(), 1, 16)?;
+        within("workers", workers.into(), 1, 1_000)?;
+        within("delay_ms", delay_ms, 0, 60_000)?;
+        let web = settings.crawled().web()?;
+        let scheme = Scheme { coordinators, delay: delay_ms * MILLIS, ..self.scheme };
+        let mut config = Config::new(coordinators + workers);
+        config.network = network.network();
+        config.faults = network.faults();
+        // A disk that is asked for little and takes its time: what is not durable yet is worth something.
+        config.sync_delay = Delay::Uniform { min: 5 * MILLIS, max: 40 * MILLIS };
+        let time = if web.len() > 1_000 { 1_000_000 * SECONDS } else { 30 * SECONDS };
+        config.limits = Limits { time, steps: 100_000_000, ..Limits::default() };
+        let names = (1..=coordinators).map(|n| format!("coordinator-{n}"));
+        let names = names.chain((1..=workers).map(|n| format!("worker-{n}"))).collect();
+        let root: Url = web.url(web.root()).into();
+        let weather = Weather { web, rough };
+        Ok(Setup::new(names, config, move |node| {
+            let (root, weather) = (root.clone(), weather.clone());
+            Tasks::new(move |rt| async move {
+                if node.0 < coordinators {
+                    Coordinator::run(rt, scheme, root).await;
+                } else {
+                    Worker::run(rt, scheme, weather).await;
+                }
+            })
+        }))
+    }
+
+    fn judge(
+        &self,
+        settings: &DistributedSettings,
+        run: &Run<'_, Tasks<CrawlMessage>>,
+        judgement: &mut Judgement,
+    ) {
+        let web = settings.crawled().web().expect("the world was made with it");
+        judge::judge(run, &web, settings.coordinators, settings.delay_ms * MILLIS, judgement);
+    }
+}
+
+/// # Errors
+/// If the value is out of range.
+fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
+    if (min..=max).contains(&value) {
+        Ok(())
+    } else {
+        Err(format!("{key} must be from {min} to {max}, not {value}"))
+    }
+}
+
+const BASE: DistributedScenario = DistributedScenario {
+    name: "",
+    about: "",
+    expected: Expected::Holds,
+    scheme: Scheme::RIGHT,
+    web: WebSource::Canned,
+    situations: &[],
+};
+
+/// Twelve pages on four hosts, so that several coordinators have work.
+const SEVERAL: DistributedScenario = DistributedScenario {
+    scheme: Scheme { coordinators: 3, ..Scheme::RIGHT },
+    web: WebSource::Random,
+    ..BASE
+};
+
+/// Every distributed crawler.
+#[allow(clippy::too_many_lines, reason = "a table")]
+pub fn scenarios() -> Vec<DistributedScenario> {
+    vec![
+        DistributedScenario {
+            name: "c9-distributed",
+            about: "C9: leases with heartbeats, results deduplicated, a frontier on disk, an end that is found in two rounds",
+            situations: &[EXPIRED, RECOVERED, DUPLICATE, DOWN, REDIRECTED, ABANDONED, AGAIN],
+            ..BASE
+        },
+        DistributedScenario {
+            name: "c9-several-coordinators",
+            about: "C9: the same on four hosts that consistent hashing splits over three coordinators",
+            situations: &[EXPIRED, RECOVERED, DUPLICATE, DOWN, REDIRECTED, ABANDONED, AGAIN],
+            ..SEVERAL
+        },
+        DistributedScenario {
+            name: "c9-lease-not-renewed",
+            about: "C9: no heartbeats: a page that takes longer than a lease is fetched for ever",
+            expected: Expected::ViolatesBoth(ENDS, BOUNDED),
+            scheme: Scheme { renewal: Renewal::Never, ..Scheme::RIGHT },
+            ..BASE
+        },
+        DistributedScenario {
+            name: "c9-old-lease-accepted",
+            about: "C9: a worker fetches on a lease that was long on its way, while another has the next",
+            expected: Expected::Violates(RESTS),
+            scheme: Scheme { acceptance: Acceptance::Any, ..SEVERAL.scheme },
+            ..SEVERAL
+        },
+        DistributedScenario {
+            name: "c9-duplicate-stored",
+            about: "C9: a second result for a URL is stored too",
+            expected: Expected::Violates(ONCE),
+            scheme: Scheme { results: Results::All, ..Scheme::RIGHT },
+            ..BASE
+        },
+        DistributedScenario {
+            name: "c9-frontier-only",
+            about: "C9: the crawl is taken for over when no frontier holds a URL, whatever is being fetched",
+            expected: Expected::Violates(EVERY_PAGE),
+            scheme: Scheme { termination: Termination::FrontierOnly, ..Scheme::RIGHT },
+            ..BASE
+        },
+        DistributedScenario {
+            name: "c9-one-round",
+            about: "C9: the crawl is taken for over when all were idle once, each at another time",
+            expected: Expected::Violates(EVERY_PAGE),
+            scheme: Scheme { termination: Termination::OneRound, ..SEVERAL.scheme },
+            ..SEVERAL
+        },
+        DistributedScenario {
+            name: "c9-not-normalised",
+            about: "C9: two spellings of one URL are two URLs, and two spellings of one host two hosts",
+            expected: Expected::ViolatesBoth(ONCE, RESTS),
+            scheme: Scheme { spelling: Spelling::AsWritten, ..Scheme::RIGHT },
+            ..BASE
+        },
+        DistributedScenario {
+            name: "c9-split-by-url",
+            about: "C9: the URLs of one host are split over coordinators, each of which lets the host rest from its own",
+            expected: Expected::Violates(RESTS),
+            scheme: Scheme { partitioning: Partitioning::ByUrl, ..SEVERAL.scheme },
+            ..SEVERAL
+        },
+        DistributedScenario {
+            name: "c9-down-is-missing",
+            about: "C9: a page whose host is down for a while is taken for missing",
+            expected: Expected::Violates(EVERY_PAGE),
+            scheme: Scheme { when_down: WhenDown::TakenForMissing, ..Scheme::RIGHT },
+            ..BASE
+        },
+    ]
+}

@@ -1,0 +1,118 @@
+//! The choices that a distributed crawler makes. The right ones make [`Scheme::RIGHT`]; every other is a planted bug.
+
+use sim::{MILLIS, Nanos};
+
+/// How long a lease holds.
+pub(super) const LEASE: Nanos = 300 * MILLIS;
+/// By how much earlier than its coordinator a worker takes a lease for over: for clocks that drift.
+pub(super) const MARGIN: Nanos = 50 * MILLIS;
+/// How often a worker renews a lease.
+pub(super) const HEARTBEAT: Nanos = 80 * MILLIS;
+/// How long a worker waits for an answer.
+pub(super) const ANSWER: Nanos = 60 * MILLIS;
+/// The first pause before something is tried again. It doubles with each try, up to [`PAUSE_MAX`], and half of it is
+/// up to the dice, so that those who failed together do not try again together.
+pub(super) const PAUSE: Nanos = 40 * MILLIS;
+/// The longest pause.
+pub(super) const PAUSE_MAX: Nanos = 400 * MILLIS;
+
+/// What a worker does about its lease while it fetches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Renewal {
+    /// It sends heartbeats.
+    Heartbeats,
+    /// Nothing: a page that takes longer than a lease is never fetched to its end.
+    Never,
+}
+
+/// Which leases a worker accepts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Acceptance {
+    /// The answer to its last question, while it surely holds.
+    Fresh,
+    /// Any, however long it was on its way.
+    Any,
+}
+
+/// What a coordinator does with a second result for a URL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Results {
+    /// The first wins.
+    FirstWins,
+    /// It stores that too.
+    All,
+}
+
+/// When the first coordinator takes the crawl for over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Termination {
+    /// When all were idle in two rounds, and knew as many URLs in the second as in the first.
+    TwoRounds,
+    /// When all were idle in one round, each at another time.
+    OneRound,
+    /// When no frontier holds a URL that nobody fetches: what is being fetched is forgotten.
+    FrontierOnly,
+}
+
+/// What a URL is known by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Spelling {
+    /// The one spelling that all of an address have in common.
+    Normal,
+    /// As it is written in the page.
+    AsWritten,
+}
+
+/// Which coordinator owns a URL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Partitioning {
+    /// The one whose place on the ring follows that of the host.
+    ByHost,
+    /// The one whose place follows that of the URL: a host has several coordinators that do not know of each other.
+    ByUrl,
+}
+
+/// What becomes of a page whose host is down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum WhenDown {
+    /// It is fetched again, with longer and longer pauses.
+    Retried,
+    /// It is taken for missing.
+    TakenForMissing,
+}
+
+/// How the crawl is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Scheme {
+    pub(super) renewal: Renewal,
+    pub(super) acceptance: Acceptance,
+    pub(super) results: Results,
+    pub(super) termination: Termination,
+    pub(super) spelling: Spelling,
+    pub(super) partitioning: Partitioning,
+    pub(super) when_down: WhenDown,
+    /// How long a host rests between two fetches; with 0, any number of them go on at once.
+    pub(super) delay: Nanos,
+    pub(super) coordinators: u32,
+}
+
+impl Scheme {
+    pub(super) const RIGHT: Self = Self {
+        renewal: Renewal::Heartbeats,
+        acceptance: Acceptance::Fresh,
+        results: Results::FirstWins,
+        termination: Termination::TwoRounds,
+        spelling: Spelling::Normal,
+        partitioning: Partitioning::ByHost,
+        when_down: WhenDown::Retried,
+        delay: 30 * MILLIS,
+        coordinators: 2,
+    };
+}
+
+/// The pause before a thing is tried for the `tries`th time again; `die` is anything below 2^32.
+pub(super) const fn pause(tries: u32, die: u64) -> Nanos {
+    let doubled = PAUSE << (if tries < 8 { tries } else { 8 });
+    let longest = if doubled < PAUSE_MAX { doubled } else { PAUSE_MAX };
+    longest / 2 + ((longest / 2 * die) >> 32)
+}
