@@ -1,14 +1,14 @@
 //! C9: a crawler of many machines. Coordinators own the URLs, workers fetch.
 //!
 //! - The URLs are split over the coordinators by consistent hashing of their host, so that one coordinator sees
-//!   everything that happens to a host ([`address`]).
+//!   everything that happens to a host (`address`).
 //! - A worker asks for work and gets a URL on lease. It renews the lease while it fetches, and starts nothing on a lease
-//!   that may be over. A lease that is over goes to another worker ([`worker`]).
+//!   that may be over. A lease that is over goes to another worker (`worker`).
 //! - A coordinator keeps what it knows in a log, and says so only when the log is durable: to the worker whose page it
 //!   keeps, to the coordinator that found a URL. It knows no lease after a crash, and waits until the old ones are
-//!   over ([`coordinator`], [`frontier`]).
+//!   over (`coordinator`, `frontier`).
 //! - The crawl has ended when all coordinators were idle in two rounds of questions and knew as many URLs in the second as
-//!   in the first ([`coordinator`]).
+//!   in the first (`coordinator`).
 //!
 //! Each of these is a choice in a [`scheme::Scheme`], and each wrong one is a planted bug.
 //!
