@@ -10,7 +10,7 @@
 //! - The crawl has ended when all coordinators were idle in two rounds of questions and knew as many URLs in the second as
 //!   in the first (`coordinator`).
 //!
-//! Each of these is a choice in a [`scheme::Scheme`], and each wrong one is a planted bug.
+//! Each of these is a choice in a `Scheme`, and each wrong one is a planted bug.
 //!
 //! Deliberately absent: robots.txt, pages that change, and more than one fetch at a time of a host that must rest.
 
