@@ -557,49 +557,55 @@ fn random(model: Model, shape: &Shape, seed: u64) -> Vec<Interval<Call, Reply>> 
     history
 }
 
-#[test]
-#[ignore = "prints how fast it is: run it alone, in release"]
 #[expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "this measures, and what it measures reaches no result"
 )]
+fn print_time(what: &str, histories: &[Vec<Interval<Call, Reply>>], model: Model) {
+    let begun = std::time::Instant::now();
+    let checked: Vec<_> =
+        histories.iter().map(|history| check(&model.specification(), history, 50_000_000)).collect();
+    let took = begun.elapsed();
+    let count =
+        |is: fn(&Verdict<Value, State>) -> bool| checked.iter().filter(|one| is(&one.verdict)).count();
+    let (yes, no) = (count(Verdict::is_linearizable), count(Verdict::is_violated));
+    let steps: u64 = checked.iter().map(|one| one.steps).sum();
+    println!("{what}: {took:?}, {yes} linearizable, {no} not, {steps} steps");
+}
+
+/// One line for each of the three histories that other checkers are measured by; of five values, so that values do not
+/// tell the order.
+#[test]
+#[ignore = "prints how fast it is: run it alone, in release"]
 fn speed() {
-    let time = |what: &str, check: &dyn Fn() -> (usize, usize, u64)| {
-        let begun = std::time::Instant::now();
-        let (yes, no, steps) = check();
-        println!("{what}: {:?}, {yes} linearizable, {no} not, {steps} steps", begun.elapsed());
-    };
-    let sum = |histories: &[Vec<Interval<Call, Reply>>], model: Model| {
-        let checked: Vec<_> =
-            histories.iter().map(|history| check(&model.specification(), history, 50_000_000)).collect();
-        let count = |is: &dyn Fn(&Verdict<Value, State>) -> bool| {
-            checked.iter().filter(|one| is(&one.verdict)).count()
+    for values in [5, 1_000_000] {
+        let registers = |seed| {
+            let shape = Shape { operations: 80, clients: 5, keys: 1, values, wrong: seed % 3 == 0 };
+            random(Model::Register, &shape, seed)
         };
-        (
-            count(&Verdict::is_linearizable),
-            count(&Verdict::is_violated),
-            checked.iter().map(|one| one.steps).sum(),
-        )
-    };
-    for (model, values) in [(Model::Register, 1_000_000), (Model::Register, 5), (Model::CasRegister, 5)] {
-        let shape = |wrong| Shape { operations: 80, clients: 5, keys: 1, values, wrong };
-        let histories: Vec<_> = (0..100).map(|seed| random(model, &shape(seed % 3 == 0), seed)).collect();
-        time(&format!("100 of {} with {values} values", model.name()), &|| sum(&histories, model));
-    }
-    for values in [1_000_000, 5] {
+        let histories: Vec<_> = (0..100).map(registers).collect();
+        print_time(&format!("100 registers, {values} values"), &histories, Model::Register);
         for (operations, wrong) in [(1_700, false), (2_000, true)] {
             let shape = Shape { operations, clients: 50, keys: 10, values, wrong };
-            let history = [random(Model::KeyValue, &shape, 7)];
             let what = format!("kv, {operations} operations, {values} values, wrong {wrong}");
-            time(&what, &|| sum(&history, Model::KeyValue));
+            print_time(&what, &[random(Model::KeyValue, &shape, 7)], Model::KeyValue);
         }
     }
+}
+
+#[test]
+#[ignore = "prints how fast it is: run it alone, in release"]
+fn speed_of_other_models() {
+    let shape = |wrong| Shape { operations: 80, clients: 5, keys: 1, values: 5, wrong };
+    let histories: Vec<_> =
+        (0..100).map(|seed| random(Model::CasRegister, &shape(seed % 3 == 0), seed)).collect();
+    print_time("100 of cas-register, 5 values", &histories, Model::CasRegister);
     for model in [Model::Counter, Model::Versioned, Model::Bank] {
         for wrong in [false, true] {
-            let history =
-                [random(model, &Shape { operations: 1_000, clients: 8, keys: 5, values: 40, wrong }, 7)];
-            time(&format!("{}, 1,000 operations, wrong {wrong}", model.name()), &|| sum(&history, model));
+            let shape = Shape { operations: 1_000, clients: 8, keys: 5, values: 40, wrong };
+            let what = format!("{}, 1,000 operations, wrong {wrong}", model.name());
+            print_time(&what, &[random(model, &shape, 7)], model);
         }
     }
 }

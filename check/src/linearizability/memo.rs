@@ -13,6 +13,9 @@ pub(super) type StateId = u32;
 /// No entry.
 const NONE: u32 = u32::MAX;
 
+/// A place of [`Leads`] in which nothing is.
+const FREE: (StateId, u32, StateId) = (NONE, NONE, NONE);
+
 /// States, each kept once.
 pub(super) struct States<T> {
     table: Table,
@@ -146,6 +149,59 @@ impl Memo {
     }
 }
 
+/// Where operations lead from states, as far as it is remembered. A search comes to the same state in many ways, and to
+/// ask the specification again costs a state that is made, compared and thrown away.
+///
+/// Each pair has one place, and the last one keeps it: what is forgotten is asked again. Several next states are not
+/// remembered.
+pub(super) struct Leads {
+    slots: Vec<(StateId, u32, StateId)>,
+    /// How many were put since the table last grew.
+    put: usize,
+}
+
+impl Leads {
+    const SLOTS_MAX: usize = 1 << 12;
+
+    pub(super) fn new() -> Self {
+        Self { slots: vec![FREE; 64], put: 0 }
+    }
+
+    /// The state that the operation leads to from this one, or that there is none; `None` if it is not remembered.
+    pub(super) fn get(&self, from: StateId, operation: u32) -> Option<Option<StateId>> {
+        let (state, other, to) = self.slots[self.slot(from, operation)];
+        (state == from && other == operation).then_some((to != NONE).then_some(to))
+    }
+
+    pub(super) fn put(&mut self, from: StateId, operation: u32, to: &[StateId]) {
+        let to = match to {
+            [] => NONE,
+            [one] => *one,
+            _ => return,
+        };
+        self.put += 1;
+        if self.put > self.slots.len() && self.slots.len() < Self::SLOTS_MAX {
+            self.grow();
+        }
+        let slot = self.slot(from, operation);
+        self.slots[slot] = (from, operation, to);
+    }
+
+    fn grow(&mut self) {
+        self.put = 0;
+        let larger = vec![FREE; self.slots.len() * 4];
+        for known in std::mem::replace(&mut self.slots, larger).into_iter().filter(|known| *known != FREE) {
+            let slot = self.slot(known.0, known.1);
+            self.slots[slot] = known;
+        }
+    }
+
+    fn slot(&self, from: StateId, operation: u32) -> usize {
+        let pair = u64::from(from) << 32 | u64::from(operation);
+        (pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.slots.len() - 1)
+    }
+}
+
 /// Where entries lie, by their hash: open addressing, at most half full.
 struct Table {
     slots: Vec<u32>,
@@ -242,6 +298,27 @@ mod tests {
         let ids: Vec<StateId> = (0..1_000_u64).map(|state| states.id(state % 300)).collect();
         assert!((0..1_000).all(|index| ids[index] == index as u32 % 300));
         assert_eq!(*states.get(299), 299);
+    }
+
+    #[test]
+    fn a_lead_is_remembered_or_forgotten_and_never_another() {
+        let mut leads = Leads::new();
+        for pair in 0..20_000 {
+            let (from, operation) = (pair / 100, pair % 100);
+            let to = [from ^ operation];
+            leads.put(from, operation, if operation == 7 { &[] } else { &to });
+            leads.put(from, operation + 100, &[1, 2]);
+            assert_eq!(leads.get(from, operation), Some((operation != 7).then_some(to[0])));
+            assert_eq!(leads.get(from, operation + 100), None, "several are not remembered");
+        }
+        assert_eq!(leads.slots.len(), Leads::SLOTS_MAX);
+        let known = (0..20_000).filter_map(|pair| Some((pair, leads.get(pair / 100, pair % 100)?)));
+        let known: Vec<_> = known.collect();
+        assert!(known.len() > Leads::SLOTS_MAX / 2, "{} are left", known.len());
+        for (pair, to) in known {
+            let (from, operation) = (pair / 100, pair % 100);
+            assert_eq!(to, (operation != 7).then_some(from ^ operation));
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@
 //! None loses a solution. Take, of all solutions that start from something that was tried, the shortest: what
 //! is refused on its way would give a shorter one, or an equal one that uses the older of two equal calls.
 
-use super::memo::{Memo, Set, StateId, States};
+use super::memo::{Leads, Memo, Set, StateId, States};
 use super::{Mutant, PARTIALS, Partial, Seen, Specification};
 
 /// What is known after some steps.
@@ -81,6 +81,7 @@ pub(super) struct Search<'a, S: Specification> {
     /// Of an operation of unknown outcome, the one with the same call that began before it.
     elder: Vec<Option<u32>>,
     states: States<S::State>,
+    leads: Leads,
     memo: Memo,
     set: Set,
     state: StateId,
@@ -125,6 +126,7 @@ impl<'a, S: Specification> Search<'a, S> {
             only_looks,
             elder,
             states,
+            leads: Leads::new(),
             memo,
             set,
             state,
@@ -239,19 +241,18 @@ impl<'a, S: Specification> Search<'a, S> {
 
     /// Tries an operation in the state.
     fn take(&mut self, node: u32, operation: u32) {
-        let seen = self.operations[operation as usize];
         let choices = self.choices.len();
-        let next: Vec<S::State> = apply(self.specification, self.states.get(self.state), &seen);
-        self.choices.extend(next.into_iter().map(|state| self.states.id(state)));
-        if self.choices.len() > choices
+        self.lead(self.state, operation);
+        let with = self.choices.len();
+        if with > choices
             && let Some(before) = self.before_unknown()
         {
-            let without = apply(self.specification, self.states.get(before), &seen);
-            let without: Vec<StateId> = without.into_iter().map(|state| self.states.id(state)).collect();
+            self.lead(before, operation);
             let mut kept = choices;
-            for index in choices..self.choices.len() {
+            for index in choices..with {
                 let state = self.choices[index];
-                if !without.contains(&state) && !self.mutant.is(Mutant::NothingFollowsUnknown) {
+                let also_without = self.choices[with..].contains(&state);
+                if !also_without && !self.mutant.is(Mutant::NothingFollowsUnknown) {
                     self.choices[kept] = state;
                     kept += 1;
                 }
@@ -270,6 +271,23 @@ impl<'a, S: Specification> Search<'a, S> {
         self.lift(node);
         let taken = Taken { node, before: self.state, choices, limit: self.limit, sure: self.looking };
         self.enter_or_leave(taken);
+    }
+
+    /// Puts the states that an operation leads to from a state behind the choices.
+    fn lead(&mut self, from: StateId, operation: u32) {
+        if let Some(known) = self.leads.get(from, operation) {
+            return self.choices.extend(known);
+        }
+        let seen = &self.operations[operation as usize];
+        let before = self.choices.len();
+        let mut next = self.specification.apply(self.states.get(from), seen.call, seen.reply).into_iter();
+        // Almost always there is one at most, and then nothing is allocated.
+        if let Some(first) = next.next() {
+            let others: Vec<S::State> = next.collect();
+            self.choices.push(self.states.id(first));
+            self.choices.extend(others.into_iter().map(|state| self.states.id(state)));
+        }
+        self.leads.put(from, operation, &self.choices[before..]);
     }
 
     /// The state before the last operation, if that is of unknown outcome.

@@ -10,7 +10,7 @@ pub(super) fn apply(value: &Value, ask: &Ask, reply: Option<&Reply>) -> Option<S
     let longer = match (value, more) {
         (Value::Nothing, Value::Text(more)) => Value::Text(more.clone()),
         (Value::Nothing, more) => Value::List(vec![more.clone()]),
-        (Value::Text(text), Value::Text(more)) => Value::Text(format!("{text}{more}")),
+        (Value::Text(text), Value::Text(more)) => Value::Text([text.as_str(), more].concat()),
         (Value::List(items), more) => Value::List(items.iter().chain([more]).cloned().collect()),
         // Nothing can be appended to a number.
         _ => return None,
