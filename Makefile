@@ -1,5 +1,5 @@
 # Verbs only. What they do is in the packages.
-.PHONY: run test check doc bench golden soak same-bytes
+.PHONY: run test check doc bench bench-check bench-record golden soak same-bytes
 
 run: ## Sweep every scenario, compare found with expected, replay one failing seed
 	cargo run --release --locked --quiet -- sweep --all --seeds 0..10000
@@ -17,6 +17,12 @@ doc: ## The documentation, in target/doc
 
 bench: ## The engine beside a hand-written loop, as ratios
 	cargo bench --locked --bench ratios
+
+bench-check: ## Fails if an event takes 5 % more instructions than recorded; needs valgrind
+	cargo bench --locked --quiet -p snowglobe-sim --bench instructions
+
+bench-record: ## Record the instructions that an event takes now; say in the commit why they changed
+	cargo bench --locked --quiet -p snowglobe-sim --bench instructions -- rewrite
 
 golden: ## Write the golden traces and pinned figures anew; read the diff before you commit it
 	SNOWGLOBE_GOLDEN=rewrite cargo test --locked --test cli --test golden --test same_bytes --test verdicts
