@@ -40,8 +40,7 @@ struct State {
 
 impl Coordinator {
     pub(super) async fn run(rt: Runtime<CrawlMessage>, scheme: Scheme, root: Url) {
-        let entries: Vec<Entry> =
-            rt.read(LOG).map(|log| frontier::entries(&log).collect()).unwrap_or_default();
+        let log = rt.read(LOG).unwrap_or_default();
         // The leases of an earlier life may still hold.
         let closed_until = if rt.incarnation() > 0 { rt.now() + LEASE + scheme.delay } else { 0 };
         let state = State {
@@ -55,7 +54,7 @@ impl Coordinator {
             ended: false,
         };
         let coordinator = Self { rt, scheme, state: Rc::new(RefCell::new(state)) };
-        coordinator.recover(&entries);
+        coordinator.recover(&log);
         if coordinator.rt.node() == FIRST {
             let crawl = coordinator.rt.invoke(DistributedNote::Crawl { url: root.clone() });
             coordinator.take(vec![root]);
@@ -70,16 +69,16 @@ impl Coordinator {
         }
     }
 
-    fn recover(&self, entries: &[Entry]) {
-        if entries.is_empty() {
+    fn recover(&self, log: &[u8]) {
+        if log.is_empty() {
             return;
         }
-        // Whatever tore the last line, the next begins a new one.
+        // Whatever tore the last line, even an only one, the next begins a new one.
         self.rt.append(LOG, *b"\n");
-        for entry in entries {
-            let foreign = self.state.borrow_mut().frontier.apply(entry);
+        for entry in frontier::entries(log) {
+            let foreign = self.state.borrow_mut().frontier.apply(&entry);
             self.tell(foreign);
-            self.state.borrow_mut().ended |= *entry == Entry::End;
+            self.state.borrow_mut().ended |= entry == Entry::End;
         }
         let known = self.state.borrow().frontier.known();
         self.rt.note(DistributedNote::Recovered { known });
