@@ -77,8 +77,22 @@ impl<N> History<N> {
 }
 
 impl<M: Message> Observer<M> for History<M::Note> {
-    #[inline]
+    // Where it is known of which kind a record is, nothing is left of this for most.
+    #[inline(always)]
     fn observe(&mut self, stamp: Stamp, record: &Record<'_, M>) {
+        if let Record::Invoke { .. } | Record::Return { .. } | Record::Send { .. } | Record::Note { .. } =
+            record
+        {
+            self.keep(stamp, record);
+        }
+    }
+}
+
+impl<N> History<N> {
+    fn keep<M: Message<Note = N>>(&mut self, stamp: Stamp, record: &Record<'_, M>)
+    where
+        N: Clone,
+    {
         match *record {
             Record::Invoke { note } => self.operations.push(Operation {
                 id: OpId(stamp.id),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sim::{
     Candidate, Digest, Ending, EventId, FaultCounts, Message, Nanos, Observer, Overrides, Process, Record,
-    Stamp, Touch, Violation, World,
+    Stamp, Touch, Violation, Watch, World,
 };
 use traces::{Algorithms, End, Header, Recorder, WriteError};
 
@@ -111,7 +111,10 @@ pub trait Driver {
     /// The next of these; `None` gives up the run.
     fn choose(&mut self, world_time: Nanos, candidates: &[Candidate]) -> Option<EventId>;
 
-    /// What the event touched that was fired last; also that it told the judges something, and that it moved time on.
+    /// How closely it looks at the event that it has just planned or chosen; before the first, at the run.
+    fn watch(&self) -> Watch;
+
+    /// What that event touched; also that it told the judges something, and that it moved time on.
     fn fired(&mut self, touches: &[Touch]);
 }
 
@@ -134,6 +137,7 @@ struct Told<'t> {
 }
 
 impl<M: Message> Observer<M> for Told<'_> {
+    #[inline(always)]
     fn observe(&mut self, stamp: Stamp, record: &Record<'_, M>) {
         match record {
             Record::Invoke { note } | Record::Note { note } => note.hash(&mut self.digest),
@@ -229,20 +233,22 @@ impl<S: Scenario> TypedRunner<'_, S> {
         let mut gave_up = false;
         let mut observer = (&mut *history, told);
         let ending = world.run_chosen(&mut observer, |world| {
-            if let Some((event, before)) = last.take() {
-                touches.clear();
-                touches.push(Touch::NODE);
-                match event.node {
-                    Some(node) => world.take_touched(node, &mut touches),
-                    None => touches.push(Touch::EVERYTHING),
+            if let Some((event, before)) = last {
+                if driver.watch() == Watch::Touches {
+                    touches.clear();
+                    touches.push(Touch::NODE);
+                    match event.node {
+                        Some(node) => world.take_touched(node, &mut touches),
+                        None => touches.push(Touch::EVERYTHING),
+                    }
+                    if told_now.get() {
+                        touches.push(HISTORY);
+                    }
+                    if world.now() > before {
+                        touches.push(Touch { writes: true, ..Touch::TIME });
+                    }
+                    driver.fired(&touches);
                 }
-                if told_now.take() {
-                    touches.push(HISTORY);
-                }
-                if world.now() > before {
-                    touches.push(Touch { writes: true, ..Touch::TIME });
-                }
-                driver.fired(&touches);
                 if let Some(violation) = prepared.scenario.invariant(world) {
                     world.end_violated(violation);
                     return None;
@@ -261,7 +267,9 @@ impl<S: Scenario> TypedRunner<'_, S> {
                 *chosen?
             };
             last = Some((chosen, world.now()));
-            world.take(chosen.id)
+            told_now.set(false);
+            world.watch_touches(driver.watch());
+            Some(chosen.id)
         });
         if gave_up {
             return None;
@@ -275,11 +283,11 @@ impl<S: Scenario> Runner for TypedRunner<'_, S> {
     fn drive(&mut self, seed: u64, window: Nanos, driver: &mut dyn Driver) -> Driven {
         self.history.clear();
         self.world.reset(seed, Overrides::default());
-        self.world.watch_touches(true);
+        self.world.watch_touches(driver.watch());
         let told_now = Cell::new(false);
         let mut told = Told { digest: Digest::new(0), now: &told_now };
         let (ending, panicked_at) = panics::silenced(|| self.driven(window, driver, &mut told));
-        self.world.watch_touches(false);
+        self.world.watch_touches(Watch::No);
         let outcome = ending.map(|ending| self.judge(seed, ending, panicked_at));
         Driven { outcome, told: told.digest.finish() }
     }

@@ -128,10 +128,7 @@ async fn main(rt: Rt, tasks: Arc<Vec<Vec<Op>>>) {
 }
 
 fn prepared(tasks: &[&[Op]]) -> Box<dyn Prepared> {
-    let program = Arc::new(Program { tasks: tasks.iter().map(|ops| ops.to_vec()).collect() });
-    let mut settings = Map::new();
-    settings.insert("schedule".to_owned(), json!("preemptive"));
-    program.prepare(&settings).expect("the schedule is one")
+    preemptive(&Arc::new(Program { tasks: tasks.iter().map(|ops| ops.to_vec()).collect() }))
 }
 
 fn explored(prepared: &dyn Prepared, what: Explore) -> ExploreReport {
@@ -263,30 +260,91 @@ fn reduction_loses_no_outcome() {
     );
 }
 
-/// How many runs of a program of three tasks a second: `cargo test --release -p snowglobe-check --test explore -- --ignored
+/// Three tasks that count under a lock, as one would write them.
+#[derive(Clone, Debug)]
+struct Counter;
+
+impl Scenario for Counter {
+    type Process = Tasks<Nothing>;
+    type Settings = NoSettings;
+
+    fn name(&self) -> String {
+        "counter".to_owned()
+    }
+
+    fn about(&self) -> String {
+        "three tasks count under a lock".to_owned()
+    }
+
+    fn defaults(&self) -> NoSettings {
+        NoSettings { none: true }
+    }
+
+    fn setup(&self, _: &NoSettings) -> Result<Setup<Tasks<Nothing>>, String> {
+        Ok(Setup::new(vec!["node".to_owned()], Config::new(1), |_| Tasks::new(count)))
+    }
+
+    fn judge(&self, _: &NoSettings, _: &Run<'_, Tasks<Nothing>>, _: &mut Judgement) {}
+}
+
+async fn count(rt: Rt) {
+    let (hits, lock) = (rt.cell("hits", 0), rt.mutex("lock", ()));
+    let tasks = [1, 2, 3].map(|task| {
+        let (hits, lock) = (hits.clone(), lock.clone());
+        rt.spawn(("task", task), async move {
+            let _held = lock.lock().await;
+            let seen = hits.get().await;
+            hits.set(seen + 1).await;
+        })
+    });
+    for task in tasks {
+        task.await;
+    }
+    assert_eq!(hits.get().await, 3);
+}
+
+fn preemptive(program: &dyn Entry) -> Box<dyn Prepared> {
+    let mut settings = Map::new();
+    settings.insert("schedule".to_owned(), json!("preemptive"));
+    program.prepare(&settings).expect("the schedule is one")
+}
+
+/// How long this thread has had a processor: on a busy machine the time on the wall says little.
+fn processor_nanos() -> u64 {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux kernel tells it");
+    times.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("the first number is the time run")
+}
+
+/// How many runs of programs of three tasks a second of processor time: `cargo test --release -p snowglobe-check --test explore -- --ignored
 /// --nocapture`.
 #[test]
 #[ignore = "a measurement"]
-#[allow(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "the speed of a search reaches no run"
-)]
 fn explore_speed() {
-    let task = [Op::Lock(0), Op::Read(0), Op::Write(0, 1), Op::Unlock(0)];
-    for (what, reduction) in [("with", true), ("without", false)] {
-        let prepared = prepared(&[&task, &task, &task[..2]]);
-        let what_to_do = Explore { reduction, window: 0, runs_max: 400_000, ..Explore::default() };
-        let begin = std::time::Instant::now();
-        let report = explored(&*prepared, what_to_do);
-        let micros = begin.elapsed().as_micros().max(1) as u64;
-        println!(
-            "{what} reduction: {} runs, {} outcomes, complete {}, at most {} events in a run, {} runs a second",
-            report.runs(),
-            report.outcomes.len(),
-            report.complete,
-            report.depth,
-            report.runs() * 1_000_000 / micros
-        );
+    let task = vec![Op::Lock(0), Op::Read(0), Op::Write(0, 1), Op::Unlock(0)];
+    let ops = Program { tasks: vec![task.clone(), task.clone(), task[..2].to_vec()] };
+    let wide = Program { tasks: vec![vec![Op::Read(0), Op::Write(1, 1), Op::Read(1), Op::Write(0, 2)]; 3] };
+    let programs: [(&str, &dyn Entry); 3] =
+        [("counter", &Arc::new(Counter)), ("list of steps", &Arc::new(ops)), ("cells", &Arc::new(wide))];
+    for (name, program) in programs {
+        for (what, reduction) in [("with", true), ("without", false)] {
+            let prepared = preemptive(program);
+            let what_to_do = Explore { reduction, window: 0, runs_max: 20_000, ..Explore::default() };
+            let begin = processor_nanos();
+            let (mut runs, mut nanos) = (0, 0);
+            let mut report = ExploreReport::default();
+            while nanos < 300_000_000 {
+                report = explored(&*prepared, what_to_do);
+                runs += report.runs();
+                nanos = processor_nanos() - begin;
+            }
+            println!(
+                "{name}, {what} reduction: {} runs, {} outcomes, complete {}, at most {} events in a run, {} runs a second of processor time",
+                report.runs(),
+                report.outcomes.len(),
+                report.complete,
+                report.depth,
+                runs * 1_000_000_000 / nanos
+            );
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::effect::{Effect, Effects, OpId, Status};
 use crate::id::{EventId, Kind, Label, NodeId};
 use crate::message::Message;
 use crate::observe::TaskAction;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Watch};
 use crate::stream::ConnectionId;
 use crate::time::Nanos;
 
@@ -30,8 +30,8 @@ pub struct Context<M: Message> {
     pub(crate) event: EventId,
     pub(crate) now: Nanos,
     pub(crate) schedule: Schedule,
-    /// Whether somebody wants to know what handlers touch.
-    pub(crate) watched: bool,
+    /// How much somebody wants to know of what handlers touch.
+    pub(crate) watch: Watch,
     pub(crate) recording: Box<Recording<M>>,
     /// Lent by the node for the time of the handler.
     pub(crate) own: Own,
@@ -116,7 +116,7 @@ impl<M: Message> Context<M> {
             event: EventId::ROOT,
             now: 0,
             schedule: Schedule::default(),
-            watched: false,
+            watch: Watch::No,
             recording: Box::new(Recording {
                 by: EventId::ROOT,
                 base: EventId::ROOT,

@@ -44,7 +44,7 @@ pub use network::{Corruption, Fate, Link, Network};
 pub use observe::{DiskAction, DropReason, Observer, Record, Stamp, TaskAction};
 pub use overrides::{Decision, Overrides};
 pub use process::{Either, Process};
-pub use schedule::{Priorities, Schedule, Touch};
+pub use schedule::{Priorities, Schedule, Touch, Watch};
 pub use stream::{ConnectionId, StreamEvent};
 pub use time::{MICROS, MILLIS, Nanos, SECONDS};
 pub use world::{Candidate, Config, Ending, Limits, Violation, World};

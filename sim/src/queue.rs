@@ -297,6 +297,11 @@ impl<T> Queue<T> {
 
     /// Takes the pending event with this id, the earliest if there are several.
     pub(crate) fn take(&mut self, id: EventId) -> Option<Taken<T>> {
+        self.surface(id).map(|surfaced| self.release(surfaced))
+    }
+
+    /// The same event, which is no longer pending but still in its place.
+    pub(crate) fn surface(&mut self, id: EventId) -> Option<Surfaced> {
         self.close_hole();
         let (index, key) = self.heap[..self.keys]
             .iter()
@@ -308,7 +313,7 @@ impl<T> Queue<T> {
             })
             .min_by_key(|(_, key)| *key)?;
         self.remove_at(index);
-        Some(self.release(Surfaced { time: (key >> 64) as u64, slot: SlotId(key as u32) }))
+        Some(Surfaced { time: (key >> 64) as u64, slot: SlotId(key as u32) })
     }
 
     /// Every pending event, in no particular order.

@@ -34,6 +34,18 @@ pub struct Touch {
     pub writes: bool,
 }
 
+/// How closely a world looks at what handlers touch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub enum Watch {
+    /// Not at all.
+    #[default]
+    No,
+    /// What tasks share gets a name when it is made, so that touches of it can be told later in the run.
+    Names,
+    /// Every touch is told.
+    Touches,
+}
+
 impl Touch {
     /// Everything there is on the node.
     pub const EVERYTHING: Self = Self { object: u64::MAX, writes: true };

@@ -12,8 +12,10 @@ use common::protocols::{Actor, Protocol, Say, Weather, tasks};
 use common::{Entry, Kind, Trace};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngAlgorithm, TestRng, TestRunner};
+use snowglobe_sim::tasks::DATA_RACE;
 use snowglobe_sim::{
-    Decision, Ending, EventId, MILLIS, NodeId, Overrides, Process, SECONDS, SyncError, World,
+    Config, Decision, Ending, EventId, MILLIS, NodeId, Overrides, Priorities, Process, Ratio, SECONDS,
+    Schedule, SyncError, World,
 };
 
 /// One case: a world, and which of its decisions is taken otherwise.
@@ -23,11 +25,19 @@ struct Case {
     protocol: Option<Protocol>,
     nodes: u32,
     weather: Weather,
+    schedule: Schedule,
     pick: u64,
     seed: u64,
     flip: Flip,
     which: usize,
 }
+
+/// Which of several runnable tasks goes next: by dice, by dice at every touch of something shared, by priorities.
+const SCHEDULES: [Schedule; 3] = [
+    Schedule { preemptive: false, priorities: None },
+    Schedule { preemptive: true, priorities: None },
+    Schedule { preemptive: true, priorities: Some(Priorities { change: Ratio::new(2, 60) }) },
+];
 
 /// Which kind of decision is taken otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -70,18 +80,20 @@ fn cases() -> impl Strategy<Value = Case> {
     let weather = (0..1_u32 << Weather::KINDS, 0..4_u32)
         .prop_map(|(kinds, often)| Weather(if often > 0 { kinds & !(1 << 9) } else { kinds }));
     (
-        prop::sample::select(Protocol::ALL.into_iter().map(Some).chain([None]).collect::<Vec<_>>()),
+        prop::sample::select(Protocol::ALL.into_iter().map(Some).chain([None; 3]).collect::<Vec<_>>()),
         6..10_u32,
         weather,
+        prop::sample::select(SCHEDULES.to_vec()),
         0..1_000_u64,
         0..1_000_000_u64,
         prop::sample::select(Flip::ALL.to_vec()),
         0..100_000_usize,
     )
-        .prop_map(|(protocol, nodes, weather, pick, seed, flip, which)| Case {
+        .prop_map(|(protocol, nodes, weather, schedule, pick, seed, flip, which)| Case {
             protocol,
             nodes,
             weather,
+            schedule,
             pick,
             seed,
             flip,
@@ -102,7 +114,8 @@ fn run_of<P: Process<Message = Say>>(
     overrides: Overrides,
     boot: impl Fn(NodeId) -> P + Send + Sync + 'static,
 ) -> (Trace, Vec<(EventId, Decision)>) {
-    let mut world = World::new(case.weather.config(case.nodes, 2 * SECONDS, case.pick), case.seed, boot);
+    let config = case.weather.config(case.nodes, 2 * SECONDS, case.pick);
+    let mut world = World::new(Config { schedule: case.schedule, ..config }, case.seed, boot);
     world.reset(case.seed, overrides);
     let mut trace = Trace::default();
     let ending = world.run(&mut trace);
@@ -229,8 +242,10 @@ fn decisions(trace: &Trace, case: Case) -> Vec<(EventId, Decision)> {
 #[derive(Default, Debug)]
 struct Seen {
     flips: BTreeMap<Flip, (u32, u32)>,
-    /// Runs of tasks that changed.
-    tasks: u32,
+    /// Runs of tasks that changed, by their schedule.
+    tasks: [u32; 3],
+    /// Of these, how many reported a race.
+    races: u32,
     /// Records outside the future and later than the decision, and all records.
     outside: usize,
     records: usize,
@@ -271,7 +286,11 @@ fn check(case: Case, seen: &mut Seen) -> Result<(), TestCaseError> {
     let (tried, changed) = seen.flips.entry(case.flip).or_default();
     *tried += 1;
     *changed += u32::from(before != after);
-    seen.tasks += u32::from(before != after && case.protocol.is_none());
+    if before != after && case.protocol.is_none() {
+        let schedule = SCHEDULES.iter().position(|schedule| *schedule == case.schedule);
+        seen.tasks[schedule.expect("it is one of these")] += 1;
+        seen.races += u32::from(after.0.iter().any(|entry| entry.text.contains(DATA_RACE)));
+    }
     Ok(())
 }
 
@@ -294,7 +313,8 @@ fn one_decision_changes_nothing_outside_its_causal_future() {
         assert!(tried >= 20, "{flip:?} was tried {tried} times");
         assert!(changed >= 3, "{flip:?} changed {changed} of {tried} runs");
     }
-    assert!(seen.tasks >= 100, "only {} runs of tasks changed", seen.tasks);
+    assert!(seen.tasks.iter().all(|runs| *runs >= 100), "too few runs of tasks changed: {seen:?}");
+    assert!(seen.races >= 100, "too few runs with a race: {seen:?}");
     assert!(seen.outside * 4 > seen.records, "the futures leave too little to compare: {seen:?}");
 }
 

@@ -1,6 +1,6 @@
 //! The path that a search is on, and what is still to be tried along it.
 
-use sim::{Candidate, EventId, Nanos, Touch};
+use sim::{Candidate, EventId, Nanos, Touch, Watch};
 
 use crate::run::{Driver, HISTORY};
 
@@ -238,13 +238,20 @@ impl Driver for Search {
         Some(id)
     }
 
-    fn fired(&mut self, touches: &[Touch]) {
-        if self.at > self.known {
-            let level = &mut self.levels[self.at - 1];
-            level.touches.clear();
-            level.touches.extend_from_slice(touches);
-            self.settle(false);
+    /// What an event touches that was fired in an earlier run is known, and without reduction nobody asks.
+    fn watch(&self) -> Watch {
+        match self.what.reduction {
+            false => Watch::No,
+            true if self.at > self.known => Watch::Touches,
+            true => Watch::Names,
         }
+    }
+
+    fn fired(&mut self, touches: &[Touch]) {
+        let level = &mut self.levels[self.at - 1];
+        level.touches.clear();
+        level.touches.extend_from_slice(touches);
+        self.settle(false);
     }
 }
 

@@ -202,12 +202,14 @@ impl Seen {
             self.report(core, name, write, access);
         }
         if writes {
-            for read in std::mem::take(&mut self.reads) {
+            let mut reads = std::mem::take(&mut self.reads);
+            for read in reads.drain(..) {
                 if unseen(&read) {
                     self.report(core, name, read, access);
                 }
                 clocks.forget(read.moment);
             }
+            self.reads = reads;
             if let Some(write) = self.write.replace(access) {
                 clocks.forget(write.moment);
             }

@@ -11,11 +11,14 @@
 
 use std::cell::{Cell, RefCell};
 
+use smallvec::SmallVec;
+
 use crate::id::Label;
 
-/// How far each place was seen; what is beyond the end was not seen at all.
+/// How far each place was seen; what is beyond the end was not seen at all. In place as long as few tasks live at once: no
+/// larger than a vector then, and most programs that are explored never allocate one.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Clock(Vec<u32>);
+pub(super) struct Clock(SmallVec<[u32; 4]>);
 
 /// One moment of one task (the epoch of `FastTrack`, Flanagan and Freund, PLDI 2009).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +60,8 @@ impl Clock {
         if self.0.len() < other.0.len() {
             self.0.resize(other.0.len(), 0);
         }
-        for (own, other) in self.0.iter_mut().zip(&other.0) {
+        let other = other.0.iter();
+        for (own, other) in self.0.iter_mut().zip(other) {
             *own = (*own).max(*other);
         }
     }

@@ -19,7 +19,7 @@ use std::task::{Context as PollContext, Wake, Waker};
 use crate::context::Likes;
 use crate::effect::fill;
 use crate::id::{EventId, Kind, Label};
-use crate::schedule::Touch;
+use crate::schedule::{Touch, Watch};
 
 use super::clocks::{Clock, Clocks};
 
@@ -206,7 +206,7 @@ struct Hot {
     found: Cell<bool>,
     /// Whether tasks give way wherever they touch something shared, and not only at cells.
     preemptive: Cell<bool>,
-    watched: Cell<bool>,
+    watch: Cell<Watch>,
 }
 
 const NOBODY: Label = Label::new("nobody");
@@ -242,7 +242,7 @@ impl Core {
                 over: Cell::new(false),
                 found: Cell::new(false),
                 preemptive: Cell::new(false),
-                watched: Cell::new(false),
+                watch: Cell::new(Watch::No),
             },
             tasks: RefCell::default(),
             more_ready: RefCell::default(),
@@ -522,7 +522,7 @@ impl Core {
 
     /// A name for something that the running task makes for others to share.
     pub(super) fn object(&self, name: Label) -> u64 {
-        if !self.hot.watched.get() {
+        if self.hot.watch.get() == Watch::No {
             return 0;
         }
         self.with_running(|task| {
@@ -543,7 +543,7 @@ impl Core {
 
     #[inline(always)]
     pub(super) fn touch_it(&self, touch: Touch) {
-        if self.hot.watched.get() {
+        if self.hot.watch.get() == Watch::Touches {
             self.note_touch(touch);
         }
     }
@@ -559,10 +559,10 @@ impl Core {
 
     /// Begins a handler in a world that schedules like this.
     #[inline(always)]
-    pub(super) fn begin_event(&self, event: EventId, preemptive: bool, watched: bool) {
+    pub(super) fn begin_event(&self, event: EventId, preemptive: bool, watch: Watch) {
         self.hot.event.set(event);
         self.hot.preemptive.set(preemptive);
-        self.hot.watched.set(watched);
+        self.hot.watch.set(watch);
     }
 
     pub(super) fn take_touched(&self, into: &mut Vec<Touch>) {
@@ -625,7 +625,7 @@ impl Core {
     pub(super) fn wake_task(&self, id: TaskRef) {
         let tasks = self.tasks.borrow();
         let Some(slot) = tasks.slots.get(id.slot as usize) else { return };
-        if self.hot.watched.get()
+        if self.hot.watch.get() == Watch::Touches
             && let Some(task) = tasks.get(id)
         {
             // Two that wake a task come to the same in either order, but not if one of them is itself the step of the

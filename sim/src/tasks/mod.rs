@@ -147,7 +147,7 @@ impl<M: Message> Tasks<M> {
             return;
         }
         {
-            self.shared.core.begin_event(ctx.event(), ctx.schedule.preemptive, ctx.watched);
+            self.shared.core.begin_event(ctx.event(), ctx.schedule.preemptive, ctx.watch);
             let lent = Lent::new(&self.shared, ctx);
             handler(lent.shared);
             lent.shared.settle();

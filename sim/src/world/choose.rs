@@ -7,7 +7,7 @@ use crate::observe::Observer;
 use crate::process::Process;
 use crate::time::Nanos;
 
-use super::{Ending, Event, Pending, World};
+use super::{Ending, Pending, World};
 
 /// An event that could be next.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -37,17 +37,18 @@ impl<P: Process> World<P> {
         into.truncate(into.partition_point(|candidate| candidate.due <= last));
     }
 
-    /// Fires what `next` takes out of the world, until that is nothing. Some(ending) if a violation ended the run before.
+    /// Fires the pending event that `next` names, until it names none. Some(ending) if a violation ended the run before.
     /// A panic in a process is one, as in [`World::run`].
     pub fn run_chosen<O: Observer<P::Message>>(
         &mut self,
         observer: &mut O,
-        mut next: impl FnMut(&mut Self) -> Option<Event<P::Message>>,
+        mut next: impl FnMut(&mut Self) -> Option<EventId>,
     ) -> Option<Ending> {
         // As in `World::run_while`.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            while let Some(event) = next(self) {
-                self.fire(event, observer);
+            while let Some(id) = next(self) {
+                let Some(surfaced) = self.queue.surface(id) else { break };
+                self.fire_early_or_late(surfaced, observer);
                 if self.violation.is_some() {
                     return Some(Ending::Violated);
                 }

@@ -28,7 +28,7 @@ use crate::observe::{Observer, Record, Stamp};
 use crate::overrides::Overrides;
 use crate::process::Process;
 use crate::queue::{Queue, Surfaced, Taken};
-use crate::schedule::{Priorities, Schedule, Touch};
+use crate::schedule::{Priorities, Schedule, Touch, Watch};
 use crate::stream::{ConnectionId, Packet};
 use crate::time::{MILLIS, Nanos, SECONDS};
 
@@ -560,6 +560,11 @@ impl<P: Process> World<P> {
         {
             self.queue.cancel(anew);
         }
+        self.fire_early_or_late(surfaced, observer);
+    }
+
+    /// Fires an event now, or when it was due, whichever is later.
+    fn fire_early_or_late<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
         if surfaced.time > self.now {
             self.now = surfaced.time;
             self.instant_began = self.steps;
@@ -677,9 +682,10 @@ impl<P: Process> World<P> {
         &self.findings
     }
 
-    /// Whether [`World::take_touched`] tells what handlers touched, in a run that begins now.
-    pub const fn watch_touches(&mut self, watched: bool) {
-        self.context.watched = watched;
+    /// Whether [`World::take_touched`] tells what handlers touch from here on. That they will be told later in a run must
+    /// be known before it begins.
+    pub const fn watch_touches(&mut self, watch: Watch) {
+        self.context.watch = watch;
     }
 
     /// Ends the run with a violation that somebody saw from outside.

@@ -292,19 +292,21 @@ impl Process for Actor {
     }
 }
 
-/// A node written with tasks. The first two serve: a task takes requests off the network, two others log and answer
-/// them. The rest call: two tasks ask and ask again, a third hands them what arrives.
+/// A node written with tasks. The first two serve: a task takes requests off the network, two others count them without a
+/// lock, log and answer them. The rest call: two tasks ask and ask again, a third hands them what arrives.
 pub(crate) fn tasks(id: NodeId) -> Tasks<Say> {
     Tasks::new(move |rt| async move { if id.0 < 2 { serve(rt).await } else { call(rt).await } })
 }
 
 async fn serve(rt: Runtime<Say>) {
     let (jobs, queue) = rt.channel::<(NodeId, u64)>("jobs", 2);
-    let log = rt.mutex("log", 0_u64);
+    let (log, served) = (rt.mutex("log", 0_u64), rt.cell("served", 0_u64));
     for worker in 0..2 {
-        let (queue, log, rt_of_worker) = (queue.clone(), log.clone(), rt.clone());
+        let (queue, log, served, rt_of_worker) = (queue.clone(), log.clone(), served.clone(), rt.clone());
         rt.spawn(("worker", worker), async move {
             while let Some((from, call)) = queue.recv().await {
+                let before = served.get().await;
+                served.set(before + 1).await;
                 let mut sum = log.lock().await;
                 *sum += call;
                 rt_of_worker.append("log", call.to_le_bytes());
