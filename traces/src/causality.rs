@@ -175,15 +175,15 @@ impl Edges {
 }
 
 /// For every event, the place of its cause.
-struct Causes {
-    places: Vec<Option<usize>>,
+pub(crate) struct Causes {
+    pub(crate) places: Vec<Option<usize>>,
     /// How many name one that is not there.
     unknown: usize,
 }
 
 impl Causes {
     /// The list of causes and that of events, both ordered by id, are walked side by side.
-    fn of(trace: &Trace) -> Self {
+    pub(crate) fn of(trace: &Trace) -> Self {
         let by_id = trace.by_id();
         let mut wanted: Vec<_> = trace
             .events()

@@ -6,14 +6,17 @@
 //! is the one that finds bugs in simulators: what differs without a cause was decided by something that is
 //! not in the trace.
 //!
-//! Events are aligned by id, which follows from an event's cause and not from its place. Deliberately absent:
-//! alignment of two versions of a program whose ids differ (the longest common subsequence), and exit codes.
+//! Events are aligned by id, which follows from an event's cause and not from its place. Where two versions of a program
+//! have different ids, what is left is aligned by the paths of causes and by order, and the answer says so.
+//! Deliberately absent: exit codes.
 
 mod align;
 mod explain;
 mod render;
+mod state;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +25,7 @@ use serde_json::{Map, Value};
 
 pub use align::{Alignment, Pattern};
 pub use explain::{Basis, Explanation};
+pub use state::{File, NodeState};
 
 use crate::format::hex_text;
 use crate::frame::{Header, Verdict, Violation};
@@ -70,8 +74,8 @@ pub enum Sameness {
 /// What the header lines say.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Headers {
-    /// Whether both are of one scenario, with the same nodes and the same rule for ids. If not, the rest of
-    /// the answer is given but means little.
+    /// Whether both are of one scenario, with the same nodes and the same rule for ids. If not, events that have no id in
+    /// common are aligned by the paths of their causes and by order, which is a guess.
     pub comparable: bool,
     /// Every difference, in the order of the header.
     pub differences: Vec<HeaderDifference>,
@@ -169,6 +173,8 @@ pub struct Outcome {
     pub kinds: BTreeMap<String, u64>,
     /// What became of what clients asked for.
     pub operations: Operations,
+    /// The nodes that the other run left in another state, as this one left them.
+    pub left: Vec<NodeState>,
 }
 
 /// What became of the operations of a run.
@@ -252,6 +258,19 @@ impl Outcome {
             events: trace.len(),
             kinds: kinds.into_iter().map(|(word, count)| (word.to_owned(), count)).collect(),
             operations: Operations::of(trace),
+            left: Vec::new(),
+        }
+    }
+
+    /// Both outcomes, each with those nodes that the other run left in another state.
+    fn of_both(a: &Trace, b: &Trace) -> Sides<Self> {
+        let (of_a, of_b) = (NodeState::of_all(a), NodeState::of_all(b));
+        let unlike = |all: &[NodeState], others: &[NodeState]| {
+            all.iter().filter(|state| !others.contains(state)).cloned().collect()
+        };
+        Sides {
+            a: Self { left: unlike(&of_a, &of_b), ..Self::of(a) },
+            b: Self { left: unlike(&of_b, &of_a), ..Self::of(b) },
         }
     }
 }
@@ -268,7 +287,11 @@ impl Diff {
             Sameness::Different
         };
         let (alignment, explanation) = if sameness == Sameness::Different {
-            let aligned = align::Aligned::of(a, b);
+            let mut aligned = align::Aligned::of(a, b);
+            // Runs with the same inputs, or of programs that are not the same: ids may have changed with the program.
+            if headers.same() || !headers.comparable {
+                versions::align(&mut aligned, a, b);
+            }
             (Alignment::of(a, b, &aligned), Explanation::of(a, b, &aligned, &headers))
         } else {
             (Alignment::of_same(a), Explanation::of_same(&headers))
@@ -277,7 +300,7 @@ impl Diff {
             names: Sides { a: a.name().into(), b: b.name().into() },
             sameness,
             divergence: first_divergence(a, b, &headers),
-            outcomes: Sides { a: Outcome::of(a), b: Outcome::of(b) },
+            outcomes: Outcome::of_both(a, b),
             alignment,
             explanation,
             headers,

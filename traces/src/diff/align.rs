@@ -20,6 +20,8 @@ pub(crate) enum Relation {
     Same,
     /// Different only in time.
     Shifted,
+    /// Different in id or cause, and perhaps in time.
+    Renamed,
     /// Different in more.
     Changed,
 }
@@ -30,28 +32,47 @@ impl Relation {
             Self::Same
         } else if x.same_content(y) {
             Self::Shifted
+        } else if x.id != y.id && same_but_ids(x, y) {
+            Self::Renamed
         } else {
             Self::Changed
         }
     }
 }
 
+/// The fields that name events by their ids.
+const IDS: [&str; 5] = ["id", "by", "of", "connection", "evidence"];
+
+/// Whether two events of different ids tell the same otherwise, apart from the time.
+fn same_but_ids(x: &Event<'_>, y: &Event<'_>) -> bool {
+    let rest = |event: &Event<'_>| {
+        let mut fields = event.fields();
+        fields.retain(|key, _| key != "t" && !IDS.contains(&key.as_str()));
+        fields
+    };
+    x.word == y.word && x.node_name == y.node_name && (x.tail == y.tail || rest(x) == rest(y))
+}
+
 /// For every event of each trace, its place in the other.
 pub(crate) struct Aligned {
     pub(crate) of_a: Vec<Option<usize>>,
     pub(crate) of_b: Vec<Option<usize>>,
+    /// How many were found not by their ids, but by the path of their causes.
+    pub(crate) by_path: u64,
+    /// How many were found by their order on their node alone.
+    pub(crate) by_order: u64,
 }
 
 impl Aligned {
     /// Walks along both traces in the order of ids. Where a program repeats an id, the first corresponds to the
     /// first, the second to the second.
     pub(crate) fn of(a: &Trace, b: &Trace) -> Self {
-        let mut aligned = Self { of_a: vec![None; a.len()], of_b: vec![None; b.len()] };
+        let (of_a, of_b) = (vec![None; a.len()], vec![None; b.len()]);
+        let mut aligned = Self { of_a, of_b, by_path: 0, by_order: 0 };
         let (mut rest_a, mut rest_b) = (a.by_id(), b.by_id());
         while let (Some((id_a, place_a)), Some((id_b, place_b))) = (rest_a.first(), rest_b.first()) {
             if id_a == id_b {
-                aligned.of_a[*place_a] = Some(*place_b);
-                aligned.of_b[*place_b] = Some(*place_a);
+                aligned.pair(*place_a, *place_b);
             }
             if id_a <= id_b {
                 rest_a = &rest_a[1..];
@@ -62,6 +83,11 @@ impl Aligned {
         }
         aligned
     }
+
+    pub(super) fn pair(&mut self, place_a: usize, place_b: usize) {
+        self.of_a[place_a] = Some(place_b);
+        self.of_b[place_b] = Some(place_a);
+    }
 }
 
 /// How many events are the same, and how many are not.
@@ -71,12 +97,19 @@ pub struct Alignment {
     pub same: u64,
     /// In both, different only in time.
     pub shifted: u64,
-    /// In both, different in more than time.
+    /// In both under other ids, different in nothing else but perhaps in time.
+    pub renamed: u64,
+    /// In both, different in more than that.
     pub changed: u64,
     /// In the first only.
     pub only_a: u64,
     /// In the second only.
     pub only_b: u64,
+    /// How many of those in both were not found by their ids, which only two versions of a program need: by the path of
+    /// their causes.
+    pub by_path: u64,
+    /// The same: by their order on their node, as in the longest common subsequence.
+    pub by_order: u64,
     /// What changed in the changed ones, the most frequent first: at most 20, of the first 10,000 events that changed.
     pub patterns: Vec<Pattern>,
 }
@@ -101,7 +134,7 @@ impl Alignment {
     }
 
     pub(crate) fn of(a: &Trace, b: &Trace, aligned: &Aligned) -> Self {
-        let mut found = Self::default();
+        let mut found = Self { by_path: aligned.by_path, by_order: aligned.by_order, ..Self::default() };
         let mut patterns = BTreeMap::new();
         for x in a.events() {
             let Some(place) = aligned.of_a[x.index] else {
@@ -112,6 +145,7 @@ impl Alignment {
             match Relation::of(&x, &y) {
                 Relation::Same => found.same += 1,
                 Relation::Shifted => found.shifted += 1,
+                Relation::Renamed => found.renamed += 1,
                 Relation::Changed => {
                     found.changed += 1;
                     if found.changed <= INSPECTED {
@@ -138,6 +172,11 @@ fn changes(x: &Event<'_>, y: &Event<'_>, patterns: &mut BTreeMap<Change, u64>) {
     // Their times differ as those of shifted events do: no pattern of its own.
     a.swap_remove("t");
     b.swap_remove("t");
+    if x.id != y.id {
+        for fields in [&mut a, &mut b] {
+            fields.retain(|key, _| !IDS.contains(&key.as_str()));
+        }
+    }
     compare(&Value::Object(a), &Value::Object(b), String::new(), &mut |field, change| {
         *patterns.entry((x.word.to_owned(), field, change)).or_default() += 1;
     });

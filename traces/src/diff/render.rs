@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use super::{Basis, Decision, Diff, Divergence, HeaderDifference, Line, Operations, Sameness, Sides};
 
+/// How many nodes are told of that are left in another state.
+const LEFT: usize = 8;
+
 impl Display for Diff {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "A  {}\nB  {}", self.names.a, self.names.b)?;
@@ -38,7 +41,10 @@ impl Diff {
             writeln!(f, "  {what}: {} -> {}", Maybe(a.as_ref()), Maybe(b.as_ref()))?;
         }
         if !headers.comparable {
-            writeln!(f, "  scenario, nodes or ids differ: the traces cannot be compared event by event")?;
+            writeln!(
+                f,
+                "  scenario, nodes or ids differ: which event of one is which of the other is a guess"
+            )?;
         }
         Ok(())
     }
@@ -77,6 +83,14 @@ impl Diff {
                 writeln!(f, "  {kind}: {of_a} -> {of_b}")?;
             }
         }
+        for (side, outcome) in [("A", a), ("B", b)] {
+            for state in outcome.left.iter().take(LEFT) {
+                writeln!(f, "  {side}  leaves {state}")?;
+            }
+            if let Some(more) = outcome.left.len().checked_sub(LEFT).filter(|more| *more > 0) {
+                writeln!(f, "  {side}  and {more} more nodes in another state")?;
+            }
+        }
         Ok(())
     }
 
@@ -87,6 +101,14 @@ impl Diff {
             "\nevents by id: {} the same, {} only shifted in time, {} changed, {} only in A, {} only in B",
             found.same, found.shifted, found.changed, found.only_a, found.only_b
         )?;
+        if found.by_path + found.by_order > 0 {
+            writeln!(
+                f,
+                "  of those in both, {} have other ids and were aligned by the paths of their causes, {} by order \
+                 alone; {} of them tell the same",
+                found.by_path, found.by_order, found.renamed
+            )?;
+        }
         for pattern in &found.patterns {
             writeln!(f, "  {}.{} {}, {} times", pattern.kind, pattern.field, pattern.change, pattern.count)?;
         }

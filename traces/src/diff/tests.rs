@@ -169,11 +169,93 @@ fn the_alignment_counts_each_event_once() {
         ],
     );
     let found = Diff::of(&a, &b).alignment;
-    assert_eq!((found.same, found.shifted, found.changed, found.only_a, found.only_b), (1, 1, 1, 1, 2));
+    let Alignment { same, shifted, changed, renamed, only_a, only_b, .. } = found;
+    assert_eq!((same, shifted, changed, renamed, only_a, only_b), (1, 1, 1, 1, 0, 1));
     assert_eq!(
         found.patterns,
         [Pattern { kind: "note".into(), field: "payload".into(), change: "+2".into(), count: 1 }]
     );
+}
+
+/// A server that writes what it is told, and says so: the ids hang on `root`, and the message is called `word`.
+fn version(root: u64, word: &str, checked: bool) -> Trace {
+    let send = format!(",\"to\":\"s\",\"name\":\"{word}\",\"fate\":[3],\"payload\":7");
+    let recv = format!(",\"from\":\"c\",\"name\":\"{word}\",\"payload\":7");
+    let write = ",\"name\":\"log\",\"action\":\"append\",\"payload\":\"7\"";
+    let told = ",\"to\":\"c\",\"name\":\"done\",\"fate\":[3],\"payload\":8";
+    let heard = ",\"from\":\"s\",\"name\":\"done\",\"payload\":8";
+    let returned = format!(",\"of\":\"{:016x}\",\"status\":\"ok\",\"payload\":8", root + 1);
+    let mut lines = vec![
+        (0, "c", "boot", 1, 0, ",\"incarnation\":0"),
+        (0, "s", "boot", 2, 0, ",\"incarnation\":0"),
+        (1, "c", "invoke", root + 1, 1, ",\"payload\":\"put\""),
+        (1, "c", "send", root + 2, root + 1, &*send),
+        (4, "s", "recv", root + 3, root + 2, &*recv),
+        (4, "s", "disk", root + 4, root + 3, write),
+        (4, "s", "send", root + 5, root + 3, told),
+        (7, "c", "recv", root + 6, root + 5, heard),
+        (7, "c", "return", root + 7, root + 6, &*returned),
+    ];
+    if checked {
+        lines.insert(5, (4, "s", "note", root + 9, root + 3, ",\"payload\":{\"Checked\":7}"));
+    }
+    by_hand(&["c", "s"], &lines)
+}
+
+#[test]
+fn two_versions_whose_ids_all_differ_are_aligned_by_the_paths_of_causes() {
+    let diff = Diff::of(&version(0x10, "put", false), &version(0x20, "put", true));
+    let Alignment { same, renamed, only_a, only_b, by_path, by_order, .. } = diff.alignment;
+    assert_eq!((same, renamed, only_a, only_b), (2, 7, 0, 1), "{diff}");
+    assert_eq!((by_path, by_order), (7, 0), "{diff}");
+    assert!(
+        diff.to_string()
+            .contains("7 have other ids and were aligned by the paths of their causes, 0 by order")
+    );
+}
+
+#[test]
+fn behind_a_message_that_was_renamed_two_versions_are_aligned_by_order() {
+    let diff = Diff::of(&version(0x10, "put", false), &version(0x20, "write", true));
+    let Alignment { same, renamed, only_a, only_b, by_path, by_order, .. } = diff.alignment;
+    // The send and its arrival have another name. What the server asks for is found by order, and what it leads to too.
+    assert_eq!((same, renamed, only_a, only_b), (2, 5, 2, 3), "{diff}");
+    assert_eq!((by_path, by_order), (1, 4), "{diff}");
+    // It is one value, written by both.
+    assert!(diff.outcomes.a.left.is_empty() && diff.outcomes.b.left.is_empty());
+}
+
+#[test]
+fn runs_of_one_program_with_other_decisions_are_aligned_by_id_alone() {
+    let a = Toy::new(3, 60).trace("a");
+    let diff = Diff::of(&a, &with_lost(3, 60, &[delivered(&a)[40]], false));
+    assert_eq!((diff.alignment.by_path, diff.alignment.by_order, diff.alignment.renamed), (0, 0, 0));
+    assert!(!diff.to_string().contains("have other ids"), "{diff}");
+}
+
+#[test]
+fn a_node_that_is_left_otherwise_is_told_of() {
+    let boot = (0, "n", "boot", 1, 0, ",\"incarnation\":0");
+    let write = |text| format!(",\"name\":\"log\",\"action\":\"append\",\"payload\":\"{text}\"");
+    let (seven, eight) = (write("seven"), write("eight"));
+    let lost = ",\"name\":\"disk\",\"action\":\"lost\",\"changes\":1,\"torn\":false";
+    let of = |lines: &[(u64, &'static str, &'static str, u64, u64, &str)]| {
+        let mut all = vec![boot];
+        all.extend_from_slice(lines);
+        by_hand(&["n"], &all)
+    };
+    let a = of(&[(1, "n", "disk", 2, 1, &seven), (2, "n", "disk", 3, 1, &eight)]);
+    let b = of(&[
+        (1, "n", "disk", 2, 1, &seven),
+        (2, "n", "crash", 4, 1, ",\"incarnation\":0"),
+        (2, "n", "disk", 5, 4, lost),
+    ]);
+    let diff = Diff::of(&a, &b);
+    let text = diff.to_string();
+    assert!(text.contains("A  leaves n up, 0 crashes; log of 10 bytes: \"seveneight\""), "{text}");
+    assert!(text.contains("B  leaves n down, 1 crashes; log: unknown after a crash"), "{text}");
+    let same = Diff::of(&a, &a);
+    assert!(same.outcomes.a.left.is_empty() && same.outcomes.b.left.is_empty());
 }
 
 #[test]
