@@ -143,6 +143,11 @@ fn other_dice_from_a_time_on_change_nothing_before_it() {
         let halfway = runner.run_rekeyed(7, &Overrides::default(), end / 2, 99);
         assert_eq!(halfway, runner.run_rekeyed(7, &Overrides::default(), end / 2, 99));
         later += u32::from(halfway.digest != original.digest);
+        // From the beginning on: the kinds of fault, the clocks and the first faults as well.
+        let anew = runner.run_rekeyed(7, &Overrides::default(), 0, 99);
+        let other = runner.run(99, &Overrides::default());
+        assert_eq!((anew.steps, anew.time, anew.faults), (other.steps, other.time, other.faults));
+        assert_eq!((anew.violations, anew.met), (other.violations, other.met), "{}", prepared.name());
         // Nothing of it is left for the next run.
         assert_eq!(runner.run(7, &Overrides::default()), original, "{}", prepared.name());
     }

@@ -359,8 +359,13 @@ impl<P: Process> World<P> {
 
     /// Begins another run in the memory of this one.
     pub fn reset(&mut self, seed: u64, overrides: Overrides) {
+        self.begin(seed, seed, overrides);
+    }
+
+    /// Begins the run of a seed with the dice of another, or of the same.
+    fn begin(&mut self, seed: u64, dice_seed: u64, overrides: Overrides) {
         self.seed = seed;
-        self.take_dice_of(seed);
+        self.take_dice_of(dice_seed);
         self.overrides = overrides;
         self.crashes_in_handlers =
             !self.overrides.is_empty() || !self.config.faults.rates.crash_in_handler.is_zero();
@@ -389,9 +394,9 @@ impl<P: Process> World<P> {
     }
 
     /// From the first event at `time` or later on, every decision is thrown with the dice of another seed: what would
-    /// have become of this run had all been left to chance again. To be called after [`World::reset`]; overrides stay,
-    /// and so do decisions that were made before, such as when a message under way arrives. Of a world that is driven by
-    /// [`World::take`] the dice stay as they are.
+    /// have become of this run had all been left to chance again. From 0 on, that includes what is drawn before the first
+    /// event. To be called after [`World::reset`]; overrides stay, and so do decisions that were made before, such as
+    /// when a message under way arrives. Of a world that is driven by [`World::take`] the dice stay as they are.
     pub fn rekey_from(&mut self, time: Nanos, seed: u64) {
         // Nothing is asked of each event for this: the limit of time, which is asked of each, comes sooner.
         let limit = self.rekey.map_or(self.limits.time, |rekey| rekey.limit);
@@ -399,7 +404,9 @@ impl<P: Process> World<P> {
             self.rekey = Some(Rekey { seed, limit });
             self.limits.time = time - 1;
         } else if time == 0 {
-            self.throw_anew(seed);
+            // What was drawn before the first event, too: the kinds of fault, the clocks, the first fault of each kind.
+            let overrides = std::mem::take(&mut self.overrides);
+            self.begin(self.seed, seed, overrides);
         }
     }
 

@@ -9,6 +9,8 @@
 //! handler line that is missing, changed or moved in one trace precedes, besides what it precedes in its own,
 //! what the node does in the other trace from that time on.
 //!
+//! A violation may end a run early. What the other run does from then on, by itself, follows from that end.
+//!
 //! This errs on one side only: it may call a difference explained that is not, never the reverse.
 
 use std::collections::BTreeMap;
@@ -86,6 +88,15 @@ impl Pair<'_> {
 
     fn either(&self) -> Event<'_> {
         self.x.or(self.y).expect("a pair has a side")
+    }
+
+    /// Whether it is in one trace only, and the other was cut short before.
+    fn is_beyond(&self, cut: Sides<Option<u64>>) -> bool {
+        match (self.x, self.y) {
+            (None, Some(y)) => cut.a.is_some_and(|end| end <= y.t),
+            (Some(x), None) => cut.b.is_some_and(|end| end <= x.t),
+            _ => false,
+        }
     }
 
     /// When it happened first.
@@ -244,8 +255,14 @@ impl Explanation {
         let mut candidates: Vec<_> =
             differing.iter().map(|(vertex, pair)| (*vertex, pair.time(), Some(*pair))).chain(swaps).collect();
         candidates.sort_by_key(|(_, time, _)| *time);
+        let cut = Sides { a: cut_short(a), b: cut_short(b) };
         for (vertex, _, pair) in candidates {
             if reached.0[vertex] {
+                continue;
+            }
+            // Only where something was decided before may an end be another one.
+            if explanation.roots > 0 && pair.is_some_and(|pair| pair.is_beyond(cut)) {
+                reached.follow(&overlay.graph, vertex);
                 continue;
             }
             let decision = match pair {
@@ -275,6 +292,13 @@ impl Explanation {
         }
         explanation
     }
+}
+
+/// When a run ended, if a violation ended it: nothing comes after such a judgement.
+fn cut_short(trace: &Trace) -> Option<u64> {
+    let last = trace.event(trace.len().checked_sub(1)?);
+    let violated = last.kind == Kind::Check && last.field("verdict").is_some_and(|word| word == "violated");
+    violated.then_some(last.t)
 }
 
 /// Judgements look at the whole world and have no place in it; of unknown kinds nothing is known.

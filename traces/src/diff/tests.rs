@@ -258,6 +258,41 @@ fn a_node_that_is_left_otherwise_is_told_of() {
     assert!(same.outcomes.a.left.is_empty() && same.outcomes.b.left.is_empty());
 }
 
+/// The same events with another override in the header.
+fn overridden(trace: &Trace) -> Trace {
+    let lines: Vec<&str> = trace.text().lines().collect();
+    let text = lines[..lines.len() - 1].join("\n") + "\n";
+    let text = text.replace("\"overrides\":[]", "\"overrides\":[{\"event\":1}]");
+    crate::testing::ended(text.into_bytes(), trace.len(), "b")
+}
+
+#[test]
+fn what_comes_after_the_end_of_a_run_that_a_violation_cut_short_is_no_decision_of_its_own() {
+    let n = (0, "n", "boot", 1, 0, ",\"incarnation\":0");
+    let m = (0, "m", "boot", 2, 0, ",\"incarnation\":0");
+    let fire = (5, "n", "fire", 3, 1, ",\"name\":\"tick\"");
+    let check = (
+        5,
+        "n",
+        "check",
+        4,
+        3,
+        ",\"property\":\"p\",\"verdict\":\"violated\",\"evidence\":[],\"detail\":\"\"",
+    );
+    let crash = (3, "n", "crash", 5, 1, ",\"incarnation\":0");
+    let later = (9, "m", "fault", 6, 0, ",\"name\":\"pause\"");
+    let tick = (9, "m", "fire", 7, 2, ",\"name\":\"tick\"");
+    let of = |lines: &[_]| by_hand(&["n", "m"], lines);
+    let diff = Diff::of(&of(&[n, m, fire, check]), &overridden(&of(&[n, m, crash, later, tick])));
+    assert_eq!(diff.explanation.basis, Basis::Overrides);
+    assert_eq!((diff.explanation.roots, diff.explanation.unexplained), (1, 0), "{diff}");
+    // Not so where nothing ended the run.
+    let diff = Diff::of(&of(&[n, m, fire]), &overridden(&of(&[n, m, crash, later, tick])));
+    assert_eq!((diff.explanation.roots, diff.explanation.unexplained), (2, 0), "{diff}");
+    let diff = Diff::of(&of(&[n, m, fire]), &overridden(&of(&[n, m, crash, tick])));
+    assert_eq!((diff.explanation.roots, diff.explanation.unexplained), (1, 1), "{diff}");
+}
+
 #[test]
 fn the_answer_serialises() {
     let a = Toy::new(2, 20).trace("a");
