@@ -1,5 +1,5 @@
 # Verbs only. What they do is in the packages.
-.PHONY: run test check doc bench bench-check bench-record golden soak same-bytes
+.PHONY: run test check doc bench bench-check bench-record bench-sweeps bench-peers golden soak same-bytes
 
 run: ## Sweep every scenario, compare found with expected, replay one failing seed
 	cargo run --release --locked --quiet -- sweep --all --seeds 0..10000
@@ -23,6 +23,12 @@ bench-check: ## Fails if an event takes 5 % more instructions than recorded; nee
 
 bench-record: ## Record the instructions that an event takes now; say in the commit why they changed
 	cargo bench --locked --quiet -p snowglobe-sim --bench instructions -- rewrite
+
+bench-sweeps: ## What sweeps and traces cost, beside what they may
+	cargo bench --locked --quiet -p snowglobe-check --bench sweeps_and_traces
+
+bench-peers: ## The engine beside its peers, on the same work; downloads and builds them first
+	cd benches/peers && cargo run --release --quiet
 
 golden: ## Write the golden traces and pinned figures anew; read the diff before you commit it
 	SNOWGLOBE_GOLDEN=rewrite cargo test --locked --test cli --test golden --test same_bytes --test verdicts

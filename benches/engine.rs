@@ -43,6 +43,11 @@ macro_rules! benches {
                 bench(bencher, || $module::ring(nodes, events, SEED));
             }
 
+            #[divan::bench(args = [1_000, 1_000_000], sample_count = 10)]
+            fn gossip(bencher: Bencher<'_, '_>, nodes: u32) {
+                bench(bencher, || $module::gossip(nodes, u64::from(nodes).max(100_000), SEED));
+            }
+
             #[divan::bench]
             fn short_runs(bencher: Bencher<'_, '_>) {
                 bench(bencher, || $module::short_runs(1_000, SEED));

@@ -27,6 +27,9 @@ const TRIAL: u64 = 100;
 /// How many nodes without state are started to see what a node costs.
 const IDLE_NODES: u32 = 1_000_000;
 
+/// By how many events two runs differ whose difference says what an event takes.
+const SCALE_EVENTS: u64 = 5_000_000;
+
 /// Who competes.
 const CONTESTANTS: [&str; 4] = ["bare", "plain", "handlers", "tasks"];
 /// Who is compared with whom.
@@ -60,7 +63,7 @@ macro_rules! case {
 }
 
 /// What is timed. A bare run takes some tenths of a second, the largest ring some seconds.
-const CASES: [Case; 7] = [
+const CASES: [Case; 9] = [
     case!("ping", 40_000_000, |n| ping(n, SEED)),
     case!("lossy RPC", 100_000, |n| lossy_rpc(n as u32, SEED)),
     case!("ring of 10", 10_000_000, |n| ring(10, n, SEED)),
@@ -68,6 +71,8 @@ const CASES: [Case; 7] = [
     case!("ring of 100,000", 10_000_000, |n| ring(100_000, n, SEED)),
     // A million programs of tasks are mostly their allocation.
     case!("ring of 1,000,000", 4_000_000, |n| ring(1_000_000, n, SEED)).without_tasks(),
+    case!("gossip of 1,000", 10_000_000, |n| gossip(1_000, n, SEED)),
+    case!("gossip of 1,000,000", 4_000_000, |n| gossip(1_000_000, n, SEED)).without_tasks(),
     case!("short runs", 400_000, |n| short_runs(n, SEED)),
 ];
 
@@ -78,6 +83,8 @@ fn main() {
     for case in &CASES {
         print_row(case.name, &case.measure(case.size / scale, rounds));
     }
+    print_scale("ring", scale, handlers::ring);
+    print_scale("gossip", scale, handlers::gossip);
     print_idle(IDLE_NODES / scale as u32);
 }
 
@@ -133,6 +140,28 @@ fn print_row(name: &str, rates: &[[f64; CONTESTANTS.len()]]) {
         print_cell(median(rates.iter().map(|round| round[who] / round[measure])), "");
     }
     println!();
+}
+
+/// How much longer an event takes among many nodes. What it takes to make the nodes drops out as a difference.
+#[allow(clippy::cast_precision_loss, reason = "counts of events are far below 2^52")]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the wall clock is what is measured")]
+fn print_scale(name: &str, scale: u64, run: fn(u32, u64, u64) -> u64) {
+    let events = SCALE_EVENTS / scale;
+    let nanoseconds = |nodes: u32| {
+        let nodes = (u64::from(nodes) / scale).max(1) as u32;
+        let seconds = |events| {
+            let start = Instant::now();
+            run(nodes, events, SEED);
+            start.elapsed().as_secs_f64()
+        };
+        let differences = (0..3).map(|_| seconds(2 * events) - seconds(events));
+        median(differences) / events as f64 * 1e9
+    };
+    let [few, many] = [1_000, 1_000_000].map(nanoseconds);
+    println!(
+        "\n{name}, handlers: {few:.0} ns an event among 1,000 nodes, {many:.0} ns among 1,000,000, {:.1} times",
+        many / few
+    );
 }
 
 /// What idle nodes cost: the time to start them, and how much the process grows.

@@ -55,6 +55,20 @@ pub(crate) fn ring(nodes: u32, events: u64, seed: u64) -> u64 {
     handled(&world)
 }
 
+/// `nodes` nodes, each of which starts a rumour, and tells what it hears to a node that it chooses by dice, so that
+/// `nodes` messages are always pending; ends when `events` were delivered.
+pub(crate) fn gossip(nodes: u32, events: u64, seed: u64) -> u64 {
+    let boot = move |_| Gossip { nodes, latest: 0, heard: 0 };
+    let mut world = World::new(config(nodes, RELIABLE), seed, boot);
+    while world.steps() < u64::from(nodes) + events {
+        assert_eq!(world.step(&mut ()), Ok(()));
+    }
+    let gossips = (0..nodes).filter_map(|node| world.process(NodeId(node)));
+    assert_eq!(gossips.map(|gossip| gossip.heard).sum::<u64>(), events);
+    assert_eq!(world.pending().count(), nodes as usize, "no rumour is lost");
+    handled(&world)
+}
+
 /// `simulations` whole runs of [`SHORT_NODES`] nodes and [`SHORT_MESSAGES`] messages, under as many seeds from
 /// `seed` on, in the same memory.
 pub(crate) fn short_runs(simulations: u64, seed: u64) -> u64 {
@@ -144,6 +158,34 @@ impl Process for Relay {
         if hop < self.hops {
             ctx.send(self.next, Hop(hop + 1));
         }
+    }
+}
+
+/// Passes what it hears on to whomever the dice choose, as the latest it has heard of.
+struct Gossip {
+    nodes: u32,
+    latest: u64,
+    heard: u64,
+}
+
+impl Gossip {
+    fn tell(&self, ctx: &mut Context<Hop>) {
+        let whom = NodeId(ctx.random_below(u64::from(self.nodes)) as u32);
+        ctx.send(whom, Hop(self.latest + 1));
+    }
+}
+
+impl Process for Gossip {
+    type Message = Hop;
+
+    fn on_start(&mut self, ctx: &mut Context<Hop>) {
+        self.tell(ctx);
+    }
+
+    fn on_message(&mut self, ctx: &mut Context<Hop>, _from: NodeId, Hop(rumour): Hop) {
+        self.heard += 1;
+        self.latest = self.latest.max(rumour);
+        self.tell(ctx);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The workloads that the benchmarks time, once per way of writing them.
 //!
-//! Each module has the same four functions (`ping`, `lossy_rpc`, `ring`, `short_runs`) with the same signatures.
+//! Each module has the same five functions (`ping`, `lossy_rpc`, `ring`, `gossip`, `short_runs`) with the same signatures.
 //! Each returns how many events it handled: a delivered message or a fired timer is one event; a start, a lost
 //! message and a cancelled timer are none. Each asserts that its work was done, and handles the same events
 //! every time for the same arguments. What all of them must agree on is fixed here.

@@ -48,6 +48,19 @@ pub(crate) fn ring(nodes: u32, events: u64, seed: u64) -> u64 {
     handled
 }
 
+/// `nodes` nodes, each of which starts a rumour, and tells what it hears to a node that it chooses by dice, so that
+/// `nodes` messages are always pending; ends when `events` were delivered.
+pub(crate) fn gossip(nodes: u32, events: u64, seed: u64) -> u64 {
+    let gossips =
+        (0..nodes).map(|_| -> Box<dyn Handler<u64>> { Box::new(Gossip { nodes, latest: 0, heard: 0 }) });
+    let mut plain = Plain::new(Network::RELIABLE, gossips, seed);
+    let handled = plain.run(events);
+    assert_eq!(handled, events);
+    assert_eq!(plain.work(), events);
+    assert_eq!(plain.core.pending.heap.len(), nodes as usize, "no rumour is lost");
+    handled
+}
+
 /// `simulations` whole runs of [`SHORT_NODES`] nodes and [`SHORT_MESSAGES`] messages, under as many seeds from
 /// `seed` on, in the same memory.
 pub(crate) fn short_runs(simulations: u64, seed: u64) -> u64 {
@@ -110,6 +123,39 @@ impl Handler<u64> for Relay {
 
     fn work(&self) -> u64 {
         self.passed
+    }
+}
+
+/// Passes what it hears on to whomever the dice choose, as the latest it has heard of.
+struct Gossip {
+    nodes: u32,
+    latest: u64,
+    heard: u64,
+}
+
+impl Gossip {
+    fn tell(&self, context: &mut Context<'_, u64>) {
+        let whom = context.random_below(self.nodes);
+        context.send(whom, self.latest + 1);
+    }
+}
+
+impl Handler<u64> for Gossip {
+    fn start(&mut self, context: &mut Context<'_, u64>) {
+        (self.latest, self.heard) = (0, 0);
+        self.tell(context);
+    }
+
+    fn message(&mut self, context: &mut Context<'_, u64>, _from: u32, rumour: u64) {
+        self.heard += 1;
+        self.latest = self.latest.max(rumour);
+        self.tell(context);
+    }
+
+    fn timer(&mut self, _context: &mut Context<'_, u64>) {}
+
+    fn work(&self) -> u64 {
+        self.heard
     }
 }
 
@@ -301,6 +347,11 @@ impl<M: Copy> Context<'_, M> {
     #[inline]
     fn send(&mut self, to: u32, message: M) {
         self.core.send(self.node, to, message);
+    }
+
+    #[inline]
+    fn random_below(&mut self, bound: u32) -> u32 {
+        ((u64::from(self.core.dice.next_u32()) * u64::from(bound)) >> 32) as u32
     }
 
     #[inline]

@@ -58,6 +58,24 @@ pub(crate) fn ring(nodes: u32, events: u64, seed: u64) -> u64 {
     handled(&world)
 }
 
+/// `nodes` nodes, each of which starts a rumour, and tells what it hears to a node that it chooses by dice, so that
+/// `nodes` messages are always pending; ends when `events` were delivered.
+pub(crate) fn gossip(nodes: u32, events: u64, seed: u64) -> u64 {
+    let heard = Count::default();
+    let counter = Arc::clone(&heard);
+    let boot = move |_| {
+        let heard = Arc::clone(&counter);
+        Tasks::new(move |rt| spread(rt, nodes, heard))
+    };
+    let mut world: World<Tasks<Hop>> = World::new(config(nodes, RELIABLE), seed, boot);
+    while world.steps() < u64::from(nodes) + events {
+        assert_eq!(world.step(&mut ()), Ok(()));
+    }
+    assert_eq!(heard.load(Relaxed), events);
+    assert_eq!(world.pending().count(), nodes as usize, "no rumour is lost");
+    handled(&world)
+}
+
 /// `simulations` whole runs of [`SHORT_NODES`] nodes and [`SHORT_MESSAGES`] messages, under as many seeds from
 /// `seed` on, in the same memory.
 pub(crate) fn short_runs(simulations: u64, seed: u64) -> u64 {
@@ -100,6 +118,18 @@ async fn relay(rt: Runtime<Hop>, next: NodeId, starts: bool, hops: u64, passed: 
         if hop < hops {
             rt.send(next, Hop(hop + 1));
         }
+    }
+}
+
+/// Passes what it hears on to whomever the dice choose, as the latest it has heard of.
+async fn spread(rt: Runtime<Hop>, nodes: u32, heard: Count) {
+    let mut latest = 0;
+    loop {
+        let whom = NodeId(rt.random_below(u64::from(nodes)) as u32);
+        rt.send(whom, Hop(latest + 1));
+        let (_, Hop(rumour)) = rt.recv().await;
+        heard.store(heard.load(Relaxed) + 1, Relaxed);
+        latest = latest.max(rumour);
     }
 }
 
