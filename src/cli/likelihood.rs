@@ -3,12 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use check::Prepared;
 use check::likelihood::{Curve, MILLION, Point, Step};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sim::Overrides;
-use traces::{Kind, Trace};
+use sim::{Decision, EventId, Overrides};
+use traces::{Event, Kind, Trace};
 
 use super::error::CliError;
 use super::options::{self, Settings};
@@ -114,10 +115,11 @@ pub(super) fn likelihood(console: &mut Console<'_, '_>, verb: &Likelihood) -> Re
         .map_err(|error| CliError::Threads(Box::new(error)))?;
     bar.finish_and_clear();
     console.say(watch.speed(curve.points.iter().map(|point| point.runs).sum()));
-    let name_step = |step: &Step| StepText {
-        step: *step,
-        doomed: step.after.violated == step.after.runs,
-        decided: decided(&trace, step),
+    let followed =
+        Followed { prepared: &*prepared, seed: verb.seed, overrides: &what.overrides, trace: &trace };
+    let name_step = |step: &Step| -> Result<StepText, CliError> {
+        let doomed = step.after.violated == step.after.runs;
+        Ok(StepText { step: *step, doomed, decided: followed.decided(step)? })
     };
     let text = Text {
         scenario: prepared.name(),
@@ -125,7 +127,7 @@ pub(super) fn likelihood(console: &mut Console<'_, '_>, verb: &Likelihood) -> Re
         seed: verb.seed,
         property,
         samples: verb.samples,
-        steps: curve.steps.iter().take(STEPS).map(name_step).collect(),
+        steps: curve.steps.iter().take(STEPS).map(name_step).collect::<Result<_, _>>()?,
         curve,
     };
     if verb.json {
@@ -136,44 +138,90 @@ pub(super) fn likelihood(console: &mut Console<'_, '_>, verb: &Likelihood) -> Re
     Ok(Exit::Holds)
 }
 
-/// What was decided at the instant of a step: what the world did, and what became of messages; if that is nothing, all
-/// that happened.
-fn decided(trace: &Trace, step: &Step) -> Vec<String> {
-    let span = step.before.time..step.after.time;
-    let all: Vec<_> = trace.events().filter(|event| span.contains(&event.t)).collect();
-    let word = |key: &str, event: &traces::Event<'_>| {
-        event.field(key).and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or_default()
-    };
-    let mut told: Vec<String> = all
-        .iter()
-        .filter_map(|event| match event.kind {
-            Kind::Crash => Some(match all.iter().rfind(|other| other.id == event.by) {
-                Some(cause) => {
-                    format!("crash of {} in {} {}", event.node_name, cause.word, word("name", cause))
+/// The run that is followed.
+struct Followed<'r> {
+    prepared: &'r dyn Prepared,
+    seed: u64,
+    overrides: &'r Overrides,
+    trace: &'r Trace,
+}
+
+impl Followed<'_> {
+    /// What was decided at the instant of a step, what breaks runs most often first: crashes, other faults, messages that
+    /// were lost or doubled, other messages; if that is nothing, all that happened.
+    fn decided(&self, step: &Step) -> Result<Vec<String>, CliError> {
+        let span = step.before.time..step.after.time;
+        let all: Vec<Event<'_>> = self.trace.events().filter(|event| span.contains(&event.t)).collect();
+        let mut told = Vec::new();
+        if step.before.time == 0 {
+            let what = "what a run begins with: its kinds of fault, the clocks, when the first fault of each kind strikes";
+            told.push((1, what.to_owned()));
+        }
+        for event in &all {
+            match event.kind {
+                Kind::Crash => {
+                    let place = self.place(event)?;
+                    told.push((0, format!("crash of {}{place}", event.node_name)));
                 }
-                None => format!("crash of {}", event.node_name),
-            }),
-            Kind::Fault => Some(format!("{} on {}", word("name", event), event.node_name)),
-            Kind::Send => {
-                let fate = event.field("fate")?;
-                let became = match fate.as_array()?.as_slice() {
-                    [] => "lost".to_owned(),
-                    [delay] => format!("delivered after {}", millis(delay.as_u64()?)),
-                    copies => format!("delivered {} times", copies.len()),
-                };
-                Some(format!("{} {} -> {} {became}", word("name", event), event.node_name, word("to", event)))
+                Kind::Fault => told.push((1, format!("{} on {}", text(event, "name"), event.node_name))),
+                Kind::Send => told.extend(became(event)),
+                _ => {}
             }
-            _ => None,
-        })
-        .collect();
-    if told.is_empty() {
-        told = all
-            .iter()
-            .map(|event| format!("{} {} on {}", event.word, word("name", event), event.node_name))
-            .collect();
+        }
+        if told.is_empty() {
+            told = all.iter().map(|event| (0, format!("{} on {}", words(event), event.node_name))).collect();
+        }
+        told.sort_by_key(|(rank, _)| *rank);
+        Ok(told.into_iter().map(|(_, text)| text).take(EVENTS).collect())
     }
-    told.truncate(EVENTS);
-    told
+
+    /// Between what a node crashed: what it had done last, and what it does next in the same run without the crash.
+    fn place(&self, crash: &Event<'_>) -> Result<String, CliError> {
+        let (event, decision) = if crash.by == EventId::ROOT {
+            (crash.id, Decision::Strike(false))
+        } else {
+            (crash.by, Decision::Crash(None))
+        };
+        let mut overrides = self.overrides.clone();
+        overrides.set(event, decision);
+        let (_, other) = files::remembered(self.prepared, self.seed, &overrides, "without the crash")?;
+        let mut before = self.trace.events().take(crash.index).rev();
+        let Some(last) = before.find(|event| event.node == crash.node) else { return Ok(String::new()) };
+        let same = other.find(last.id).find(|event| event.word == last.word);
+        let next = same.and_then(|same| {
+            other.events().skip(same.index + 1).find(|event| event.node_name == crash.node_name)
+        });
+        Ok(match next {
+            Some(next) => format!(" between {} and {}", words(&last), words(&next)),
+            None => format!(" after {}", words(&last)),
+        })
+    }
+}
+
+/// What became of a message, if it is a send; lost and doubled ones come before others.
+fn became(event: &Event<'_>) -> Option<(u32, String)> {
+    let fate = event.field("fate")?;
+    let (rank, became) = match fate.as_array()?.as_slice() {
+        [] => (2, "lost".to_owned()),
+        [delay] => (3, format!("delivered after {}", millis(delay.as_u64()?))),
+        copies => (2, format!("delivered {} times", copies.len())),
+    };
+    let (name, to) = (text(event, "name"), text(event, "to"));
+    Some((rank, format!("{name} {} -> {to} {became}", event.node_name)))
+}
+
+/// An event in a few words: `disk log append`, `note executed`.
+fn words(event: &Event<'_>) -> String {
+    let mut words = vec![event.word.to_owned()];
+    words.extend(["name", "action"].map(|key| text(event, key)).into_iter().filter(|text| !text.is_empty()));
+    if let Some(Value::Object(note)) = event.field("payload").filter(|_| event.kind == Kind::Note) {
+        words.extend(note.keys().next().cloned());
+    }
+    words.join(" ")
+}
+
+fn text(event: &Event<'_>, key: &str) -> String {
+    event.field(key).and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or_default()
 }
 
 impl fmt::Display for Text {
@@ -196,9 +244,10 @@ impl fmt::Display for Text {
                 (false, true) => "more likely",
                 (_, false) => "less likely",
             };
-            writeln!(f, "{what} from {} on: {from} -> {to}", millis(before.time))?;
-            for event in &text.decided {
-                writeln!(f, "  {event}")?;
+            let (first, others) = text.decided.split_first().map_or(("", &[][..]), |(f, o)| (f.as_str(), o));
+            writeln!(f, "{what} from {}: {first} ({from} -> {to})", millis(before.time))?;
+            for event in others {
+                writeln!(f, "  and {event}")?;
             }
             if !exact {
                 writeln!(

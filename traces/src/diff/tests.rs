@@ -2,6 +2,7 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 use serde_json::json;
+use sim::EventId;
 
 use super::*;
 use crate::testing::{Toy, by_hand};
@@ -90,6 +91,33 @@ fn two_traces_of_200_000_events_are_compared() {
     let diff = timed("all of the diff, ids sorted before", || Diff::of(&a, &b));
     timed("its words", || diff.to_string());
     assert_eq!(diff.explanation.unexplained, 0);
+    let other = with_other_ids(&a);
+    let mut aligned = align::Aligned::of(&a, &other);
+    timed("alignment of two versions whose ids all differ", || versions::align(&mut aligned, &a, &other));
+    assert!(aligned.of_a.iter().all(Option::is_some));
+    timed("all of their diff", || Diff::of(&a, &other));
+}
+
+/// The same run of a program in which every id is another.
+fn with_other_ids(trace: &Trace) -> Trace {
+    let mut lines = trace.text().lines().next().unwrap().to_owned();
+    for event in trace.events() {
+        let field = |key: &str, id: EventId| format!("\"{key}\":\"{id}\"");
+        let other = |id: EventId| EventId(id.0.rotate_left(20));
+        let line = event.line.replacen(&field("id", event.id), &field("id", other(event.id)), 1);
+        lines += "\n";
+        lines += &line.replacen(&field("by", event.by), &field("by", other(event.by)), 1);
+    }
+    with_checkpoints(&lines)
+}
+
+#[test]
+fn a_long_run_of_two_versions_whose_ids_all_differ_is_aligned_whole() {
+    let a = Toy::new(4, 300).trace("a");
+    let diff = Diff::of(&a, &with_other_ids(&a));
+    let Alignment { same, renamed, only_a, only_b, by_path, by_order, .. } = diff.alignment;
+    assert_eq!((same, renamed, only_a, only_b), (0, a.len() as u64, 0, 0), "{diff}");
+    assert_eq!((by_path, by_order), (a.len() as u64, 0), "{diff}");
 }
 
 #[test]
