@@ -18,6 +18,7 @@ pub mod likelihood;
 pub mod linearizability;
 pub mod matrix;
 mod panics;
+pub mod picks;
 mod reproduction;
 mod run;
 mod scenario;

@@ -8,7 +8,9 @@
 //! happens to, the other is tried at what is called the same without it. Candidates of one size run in parallel, and the first in order that still
 //! fails is taken, whichever was done first.
 //!
-//! Deliberately absent: orders of events at one instant, and sizes of the scenario.
+//! A schedule that is fixed in the run ends with the [fewest picks](crate::picks).
+//!
+//! Deliberately absent: sizes of the scenario.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -18,6 +20,7 @@ use traces::Trace;
 
 use crate::catalogue::Prepared;
 use crate::flips::{Flip, flips};
+use crate::picks::fewer_picks;
 use crate::run::Outcome;
 
 /// What to shrink.
@@ -55,9 +58,11 @@ pub struct Shrunk {
     pub faults_before: usize,
     /// The faults that are left, in the order of the run.
     pub needed: Vec<Needed>,
+    /// How many picks of a schedule were fixed in the first run, and how many are left.
+    pub picks: (usize, usize),
     /// How many runs it took.
     pub runs: u64,
-    /// Whether every fault that is left was shown to be needed; not if the budget was spent or somebody was in a hurry.
+    /// Whether every fault and every pick that is left was shown to be needed; not if the budget was spent or somebody was in a hurry.
     pub minimal: bool,
 }
 
@@ -86,6 +91,7 @@ pub fn shrink(
         overrides: what.overrides.clone(),
         faults_before: mends.len(),
         needed: mends.into_iter().map(|mend| Needed { mend, without: None }).collect(),
+        picks: (0, 0),
         runs: 1,
         minimal: false,
     };
@@ -98,6 +104,7 @@ pub fn shrink(
         shrunk.needed = mends.into_iter().map(|mend| Needed { mend, without: None }).collect();
     }
     shrunk.runs = search.runs.load(Ordering::Relaxed);
+    search.let_go_of_picks(&mut shrunk);
     Ok(Some(shrunk))
 }
 
@@ -157,6 +164,20 @@ impl Search<'_> {
         let fewer = (0..shrunk.needed.len()).find_map(|index| self.with_the_others_by_name(shrunk, index));
         shrunk.minimal = fewer.is_none();
         fewer
+    }
+
+    /// Lets go of the picks that are not needed beside the faults that are left.
+    fn let_go_of_picks(&self, shrunk: &mut Shrunk) {
+        let (prepared, seed) = (self.prepared, self.what.seed);
+        let budget = self.what.runs_max.saturating_sub(shrunk.runs);
+        let fewer = fewer_picks(prepared, (seed, &shrunk.overrides), &shrunk.property, budget, self.stop);
+        shrunk.picks = (fewer.picks_before, fewer.picks);
+        shrunk.runs += fewer.runs;
+        shrunk.minimal &= fewer.minimal;
+        if fewer.picks < fewer.picks_before {
+            shrunk.outcome = prepared.runner().run(seed, &fewer.overrides);
+            shrunk.overrides = fewer.overrides;
+        }
     }
 
     /// Takes one fault away, and lets the others happen to what is called the same in the run that this makes: the lost

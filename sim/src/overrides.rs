@@ -70,6 +70,11 @@ impl Overrides {
         self.decisions.insert((id, decision.kind()), (decision, false));
     }
 
+    /// Leaves open what was fixed about an event by a decision of the same kind.
+    pub fn unset(&mut self, id: EventId, decision: &Decision) {
+        self.decisions.remove(&(id, decision.kind()));
+    }
+
     /// Whether nothing is fixed.
     pub fn is_empty(&self) -> bool {
         self.decisions.is_empty()

@@ -21,7 +21,8 @@ use super::{Console, Exit, files, report};
   snowglobe shrink rpc/s3-at-least-once --seed 0 -o repro.json && snowglobe replay repro.json
 
 What went wrong by design (a message lost, late or doubled, a crash, a fault that struck) is taken away, piece by piece, as long \
-as the same property is still violated. What is left is needed: without any one of it the property holds, or another is violated.
+as the same property is still violated. What is left is needed: without any one of it the property holds, or another is violated. \
+So are the picks of a schedule that `explore --repro` has written and --overrides fixes.
 
 Exit codes: 0 if the run was shrunk, 1 if the budget was spent before every fault left was shown to be needed, 2 if the run \
 violates nothing.")]
@@ -59,6 +60,8 @@ struct Text {
     property: String,
     detail: String,
     faults_before: usize,
+    picks_before: usize,
+    picks: usize,
     runs: u64,
     minimal: bool,
     needed: Vec<NeededText>,
@@ -122,6 +125,8 @@ impl Text {
             property: shrunk.property.clone(),
             detail: violation.map_or_else(String::new, |violation| violation.detail.clone()),
             faults_before: shrunk.faults_before,
+            picks_before: shrunk.picks.0,
+            picks: shrunk.picks.1,
             runs: shrunk.runs,
             minimal: shrunk.minimal,
             needed: shrunk.needed.iter().map(NeededText::new).collect(),
@@ -136,12 +141,16 @@ impl Text {
         writeln!(out, "violates    {}: {}", self.property, self.detail)?;
         let (before, runs) = (count(self.faults_before as u64, "fault"), count(self.runs, "run"));
         writeln!(out, "left        {} of {before}, after {runs}", self.needed.len())?;
+        if self.picks_before > 0 {
+            writeln!(out, "schedule    {} of {}", self.picks, count(self.picks_before as u64, "pick"))?;
+        }
         writeln!(out, "events      {}", self.events)?;
         if !self.minimal {
-            writeln!(out, "unfinished  not every fault that is left was shown to be needed")?;
+            writeln!(out, "unfinished  not everything that is left was shown to be needed")?;
         }
         if self.needed.is_empty() {
-            return Ok(writeln!(out, "\nno fault is needed: delays and order alone do it")?);
+            let why = if self.picks > 0 { "the schedule alone does" } else { "delays and order alone do" };
+            return Ok(writeln!(out, "\nno fault is needed: {why} it")?);
         }
         writeln!(out)?;
         for needed in &self.needed {
