@@ -136,6 +136,7 @@ fn what_makes_no_sense_is_refused_with_its_line() {
             .starts_with("snowglobe: invalid value 'lock' for '--model <MODEL>'")
     );
     assert!(refused(STALE, &[]).contains("required arguments were not provided"));
+    assert_eq!(refused("", &["--model", "kv"]), "snowglobe: history.jsonl: it has no operations to judge");
     let missing = ask(Path::new("/nowhere/history.jsonl"), &["--model", "kv"]);
     assert_eq!((missing.exit, &*missing.err), (Exit::Unusable, "snowglobe: history.jsonl: no such file\n"));
 }

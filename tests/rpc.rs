@@ -4,6 +4,8 @@ mod support;
 
 use std::sync::atomic::AtomicBool;
 
+use snowglobe::check::linearizability::HistoryFile;
+use snowglobe::check::linearizability::models::Model;
 use snowglobe::check::{Sweep, SweepReport, parse_pairs, sweep};
 use snowglobe::cli::{self, Exit, Streams};
 use support::assert_golden;
@@ -56,6 +58,63 @@ fn names_of_few_bits_collide_as_often_as_birthdays() {
     assert!(shared.abs_diff(RUNS * 147 / 1_000) < 112, "{shared} of {RUNS} runs had two of one name");
     // Two clients of one name: one of the two is never executed.
     assert_eq!(report.properties["no call is swallowed"].runs, shared);
+}
+
+#[test]
+fn kept_to_the_nanosecond_holds_and_one_less_is_found() {
+    // S16. The last resend arrives in the last nanosecond that its call is kept, under every seed.
+    let safe = swept("rpc/s16-kept-long-enough", &[], 300);
+    assert_eq!(safe.violated, 0, "{:?}", safe.first);
+    let boundary = "a duplicate was recognised in the last nanosecond that it is kept";
+    assert_eq!(safe.situations[boundary].runs, safe.runs);
+    let unsafe_side = swept("rpc/s16-one-nanosecond-short", &[], 300);
+    assert_eq!(unsafe_side.properties["executed at most once"].runs, unsafe_side.runs);
+}
+
+#[test]
+fn an_old_get_holds_and_one_nanosecond_later_it_is_stale() {
+    // S22. The table answers a resent get with what it was before a put that has been acknowledged since.
+    let report = swept("rpc/s22-old-get", &[], 300);
+    assert_eq!(report.violated, 0, "{:?}", report.first);
+    assert!(report.situations["a get was answered from the table after a later put"].runs > 50, "{report:?}");
+    // The put returns at 5, the get at 100. Begun at 5 it may have been first; begun at 6 it was not.
+    let get_begun_at = |time: u64| {
+        let lines = format!(
+            r#"
+            {{"process":0,"type":"invoke","f":"put","value":10,"time":0}}
+            {{"process":0,"type":"ok","time":1}}
+            {{"process":0,"type":"invoke","f":"put","value":20,"time":3}}
+            {{"process":0,"type":"ok","time":5}}
+            {{"process":1,"type":"invoke","f":"get","time":{time}}}
+            {{"process":1,"type":"ok","value":10,"time":100}}"#
+        );
+        HistoryFile::parse(&lines, Model::KeyValue).expect("it makes sense").check(1_000).verdict
+    };
+    assert!(get_begun_at(5).is_linearizable());
+    assert!(get_begun_at(6).is_violated());
+}
+
+#[test]
+fn one_server_cannot_fail_over() {
+    let catalogue = snowglobe::models::catalogue();
+    let changes = parse_pairs(["faults=fail-over"]).expect("the setting is well-formed");
+    let refused = catalogue.find("rpc/exactly-once").expect("it exists").prepare(&changes);
+    assert_eq!(
+        refused.err().map(|error| error.to_string()).as_deref(),
+        Some("rpc/exactly-once: faults cannot be fail-over: there is one server, and nobody to take over")
+    );
+}
+
+#[test]
+fn a_cell_without_sync_is_about_what_a_crash_took_from_the_disk() {
+    // The same crashes, and a server that answers before its disk has what it answers for: only then is anything lost.
+    let with = |faults: &str| swept("rpc/exactly-once", &[faults], 300);
+    let (synced, not_synced) = (with("faults=server-crash"), with("faults=no-sync"));
+    for report in [&synced, &not_synced] {
+        assert!(report.faults.changes_lost > 50, "{:?}", report.faults);
+    }
+    assert_eq!(synced.violated, 0, "{:?}", synced.first);
+    assert!(not_synced.properties["acknowledged is kept"].runs > 30, "{not_synced:?}");
 }
 
 fn said(args: &[&str]) -> (Exit, String) {

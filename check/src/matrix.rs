@@ -8,7 +8,6 @@
 use std::sync::atomic::AtomicBool;
 
 use serde_json::{Map, Value};
-use sim::FaultCounts;
 
 use crate::catalogue::{Catalogue, Prepared};
 use crate::sweep::{Sweep, SweepReport, sweep};
@@ -29,10 +28,10 @@ pub struct Matrix {
 pub struct Column {
     /// Its name.
     pub name: &'static str,
-    /// The settings that turn it on; `None` if no row has it yet.
-    pub settings: Option<Vec<(&'static str, &'static str)>>,
+    /// The settings that turn it on.
+    pub settings: Vec<(&'static str, &'static str)>,
     /// How often it struck. A cell in which it never did proves nothing.
-    pub struck: fn(&FaultCounts) -> u64,
+    pub struck: fn(&SweepReport) -> u64,
 }
 
 /// One scheme.
@@ -116,9 +115,12 @@ impl Matrix {
         for (row_place, row) in self.rows.iter().enumerate() {
             let entry = catalogue.find(&row.scenario)?;
             for (column_place, (column, expected)) in self.columns.iter().zip(&row.expected).enumerate() {
-                let (Some(settings), Some(expected)) = (&column.settings, expected) else { continue };
-                let changes: Map<String, Value> =
-                    settings.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))).collect();
+                let Some(expected) = expected else { continue };
+                let changes: Map<String, Value> = column
+                    .settings
+                    .iter()
+                    .map(|(key, value)| ((*key).to_owned(), Value::from(*value)))
+                    .collect();
                 let prepared = entry.prepare(&changes)?;
                 let report = sweep(&*prepared, what, stop, &|done, _| progress(runs + done, &row.scenario))?;
                 runs += report.runs;
@@ -127,7 +129,7 @@ impl Matrix {
                     place: (row_place, column_place),
                     prepared,
                     expected: expected.clone(),
-                    struck: (column.struck)(&report.faults),
+                    struck: (column.struck)(&report),
                     faulty: column.name != "none",
                     report,
                 });

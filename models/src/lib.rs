@@ -3,13 +3,15 @@
 //!
 //! [`catalogue`] holds them all. [`rpc`] is remote procedure calls over a network that loses, repeats and delays:
 //! retries, identifiers, deduplication, crashes. [`raft`] is a service that is replicated by a log, and fail-over.
-//! [`concurrency`] is the small concurrent programs inside one node, [`crawler`] web crawlers; [`web`] is
+//! [`matrix`] is the table of all of them
+//! against all faults. [`concurrency`] is the small concurrent programs inside one node, [`crawler`] web crawlers; [`web`] is
 //! what they crawl. [`networks`] are the networks by name.
 //!
 //! Deliberately absent: engine code, and any knowledge of seeds and dice.
 
 pub mod concurrency;
 pub mod crawler;
+pub mod matrix;
 pub mod networks;
 pub mod raft;
 pub mod rpc;
@@ -26,10 +28,10 @@ pub fn catalogue() -> Catalogue {
     for scenario in rpc::races() {
         catalogue.add(scenario);
     }
-    catalogue.set_matrix(rpc::matrix());
     for scenario in raft::scenarios() {
         catalogue.add(scenario);
     }
+    catalogue.set_matrix(matrix::matrix());
     for scenario in concurrency::scenarios() {
         catalogue.add(scenario);
     }

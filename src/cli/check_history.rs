@@ -58,6 +58,9 @@ pub(super) fn check_history(console: &mut Console<'_, '_>, verb: &CheckHistory) 
     let text = files::text(&verb.file, files::bytes(&verb.file)?)?;
     let history =
         HistoryFile::parse(&text, model).map_err(|error| CliError::from(error).said_by(&verb.file))?;
+    if history.operations.is_empty() && history.failed == 0 {
+        return Err(CliError::Usage("it has no operations to judge".to_owned()).said_by(&verb.file));
+    }
     let checked = history.check(verb.budget);
     if verb.json {
         report::json(console.streams.out, &CheckedText::new(verb, &history, &checked))?;

@@ -20,8 +20,9 @@ use super::{Console, Exit, options, report};
   snowglobe matrix --seeds 100 --markdown > matrix.md
 
 A cell says what was found: `holds`, or what was violated, in how many runs, and under which seed first, as in `twice 889 @0`. \
-A cell in which the fault of its column never struck says `no fault`, and `-` is a fault that cannot strike. What is not as \
-expected is listed below the table.
+A cell in which the fault of its column never struck says `no fault`, and `-` is a fault that cannot strike: fail-over, for \
+one, needs more than one server. Each cell is as it must be, unless it is marked with `!`: what was expected of those is listed \
+below the table, each with a command that shows it. --json has what is expected of every cell.
 
 Exit codes: 0 if every cell is as expected, 1 if one is not.")]
 pub(super) struct MatrixVerb {

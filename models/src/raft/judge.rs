@@ -75,12 +75,13 @@ impl<'a> Case<'a> {
         history: &'a History<RaftNote>,
         names: &'a [String],
     ) -> Option<Self> {
-        let servers = (0..world.config().nodes).filter_map(|node| match world.process(NodeId(node)) {
-            Some(Node::Right(server)) => Some(server),
-            _ => None,
-        });
-        let furthest = servers.max_by_key(|server| server.applied())?;
+        let furthest = servers(world).max_by_key(|server| server.applied())?;
         Some(Self { world, history, names, furthest })
+    }
+
+    /// Bytes of what all servers remember of calls, beyond the data.
+    pub(super) fn session_bytes(&self) -> u64 {
+        servers(self.world).map(Server::session_bytes).sum()
     }
 
     pub(super) fn judge(&self, property: Property, judgement: &mut Judgement) {
@@ -249,4 +250,11 @@ impl<'a> Case<'a> {
             return judgement.violated(name, format!("{} {unfinished}", self.names[node.index()]), evidence);
         }
     }
+}
+
+fn servers(world: &World<Node>) -> impl Iterator<Item = &Server> {
+    (0..world.config().nodes).filter_map(|node| match world.process(NodeId(node)) {
+        Some(Node::Right(server)) => Some(server),
+        _ => None,
+    })
 }

@@ -87,6 +87,11 @@ impl Machine {
         kept
     }
 
+    /// How many sessions there are.
+    pub(super) fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// What became of a call in this state.
     pub fn execution(&self, tag: Tag) -> Option<Execution> {
         self.executions.get(&(tag.client, tag.life, tag.call)).copied()

@@ -22,14 +22,18 @@ mod storage;
 
 mod invariants;
 mod judge;
+mod matrix;
 mod scenarios;
 mod situations;
 mod staging;
+
+pub(crate) use matrix::expected;
+pub(crate) use situations::FAIL_OVER;
 
 pub use client::Client;
 pub use log::{Command, Entry, Log, Snapshot};
 pub use machine::{Execution, Machine};
 pub use message::{RaftMessage, RaftNote};
-pub use scenarios::{RaftScenario, RaftSettings, fail_over, scenarios};
+pub use scenarios::{RaftScenario, RaftSettings, scenarios};
 pub use server::Server;
 pub use variant::{Acceptance, Commitment, Durability, Reads, Sessions, Variant};

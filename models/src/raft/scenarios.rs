@@ -7,12 +7,13 @@ use sim::{Config, Delay, Either, Limits, MILLIS, NodeId, Ratio, Violation, World
 use super::client::Client;
 use super::invariants;
 use super::judge::{Case, Property};
+use super::matrix;
 use super::server::Server;
 use super::situations;
 use super::staging::Staging;
 use super::variant::{Acceptance, Commitment, Durability, Reads, Sessions, Variant};
 use crate::networks::NetworkName;
-use crate::rpc::{Call, Retry};
+use crate::rpc::{Call, Faults, Retry};
 
 /// A client or a server.
 pub(super) type Node = Either<Client, Server>;
@@ -29,6 +30,8 @@ pub struct RaftSettings {
     pub calls: u32,
     /// The network and the faults.
     pub network: NetworkName,
+    /// One kind of fault instead of those of the network.
+    pub faults: Faults,
     /// After how many applied entries a server compacts its log; 0 for never.
     pub compact_every: u64,
     /// The shortest election timeout, in milliseconds; the longest is twice that.
@@ -48,14 +51,14 @@ pub struct RaftSettings {
 /// A replicated service, its network, and its verdict.
 #[derive(Clone, Debug)]
 pub struct RaftScenario {
-    name: &'static str,
-    about: &'static str,
-    expected: Expected,
-    variant: Variant,
-    settings: RaftSettings,
-    staging: Staging,
-    properties: &'static [Property],
-    situations: &'static [&'static str],
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) expected: Expected,
+    pub(super) variant: Variant,
+    pub(super) settings: RaftSettings,
+    pub(super) staging: Staging,
+    pub(super) properties: &'static [Property],
+    pub(super) situations: &'static [&'static str],
 }
 
 impl Scenario for RaftScenario {
@@ -94,7 +97,10 @@ impl Scenario for RaftScenario {
         within("down_ms", settings.down_ms, 0, 60_000)?;
         within("partition_every_ms", settings.partition_every_ms, 0, 60_000)?;
         within("span_ms", span_ms, 1, 3_600_000)?;
-        let variant = Variant { compact_every, election_timeout: election_ms * MILLIS, ..self.variant };
+        let mut variant = Variant { compact_every, election_timeout: election_ms * MILLIS, ..self.variant };
+        if settings.faults == Faults::NoSync {
+            variant.durability = Durability::EntriesAnsweredFirst;
+        }
         let names = (1..=servers).map(|n| format!("server-{n}"));
         let names = names.chain((1..=clients).map(|n| format!("client-{n}")));
         Ok(Setup::new(names.collect(), self.config(settings), move |node| {
@@ -108,7 +114,10 @@ impl Scenario for RaftScenario {
 
     fn judge(&self, _: &RaftSettings, run: &Run<'_, Node>, judgement: &mut Judgement) {
         match Case::new(run.world, run.history, run.nodes) {
-            Some(case) => self.properties.iter().for_each(|property| case.judge(*property, judgement)),
+            Some(case) => {
+                self.properties.iter().for_each(|property| case.judge(*property, judgement));
+                judgement.remembered(case.session_bytes());
+            }
             None => judgement.violated("progress", "every server is down after the calm", Vec::new()),
         }
         situations::count(run.history, judgement);
@@ -125,6 +134,7 @@ impl RaftScenario {
         let mut config = Config::new(settings.servers + settings.clients);
         config.network = settings.network.network();
         config.faults = settings.network.faults();
+        settings.faults.apply(&mut config, settings.servers);
         config.sync_delay = Delay::Uniform { min: MILLIS, max: settings.sync_ms * MILLIS };
         config.limits = Limits { time: settings.span_ms * MILLIS, steps: 1_000_000, ..Limits::default() };
         let rates = &mut config.faults.rates;
@@ -144,16 +154,6 @@ impl RaftScenario {
         self.staging.add_to(&mut config, settings.servers);
         config
     }
-}
-
-/// A replicated service of this variant with three servers and three clients in this network, judged as calls are: each
-/// executed once, kept, answered by its first execution, linearizable, and returned. For tables of many variants; what
-/// it must get is up to whoever asks.
-pub fn fail_over(name: &'static str, variant: Variant, network: NetworkName) -> RaftScenario {
-    let settings = RaftSettings { network, ..BASE.settings };
-    let about = "a replicated service whose servers fall and stand up again";
-    let situations = &[situations::FAIL_OVER];
-    RaftScenario { name, about, variant, settings, properties: &EVERYTHING[5..], situations, ..BASE }
 }
 
 /// What one client calls: some of everything, the same under every seed.
@@ -193,7 +193,7 @@ const EVERYTHING: &[Property] = &[
     Property::Progress,
 ];
 
-const BASE: RaftScenario = RaftScenario {
+pub(super) const BASE: RaftScenario = RaftScenario {
     name: "",
     about: "",
     expected: Expected::Holds,
@@ -203,6 +203,7 @@ const BASE: RaftScenario = RaftScenario {
         clients: 3,
         calls: 6,
         network: NetworkName::Hostile,
+        faults: Faults::OfNetwork,
         compact_every: Variant::RIGHT.compact_every,
         election_ms: 150,
         sync_ms: 5,
@@ -283,8 +284,14 @@ const fn planted(
 }
 
 /// Every scenario of a replicated service.
-#[allow(clippy::too_many_lines, reason = "a table")]
 pub fn scenarios() -> Vec<RaftScenario> {
+    let mut all = cases();
+    all.extend(matrix::rows());
+    all
+}
+
+#[allow(clippy::too_many_lines, reason = "a table")]
+fn cases() -> Vec<RaftScenario> {
     let right = Variant::RIGHT;
     let lazy = Variant { empty_entry: false, batch: 1, ..right };
     vec![

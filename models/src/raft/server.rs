@@ -81,6 +81,17 @@ impl Server {
         self.changed
     }
 
+    /// Bytes of what it remembers of calls, beyond the data: of a session its name, its last number and reply.
+    pub fn session_bytes(&self) -> u64 {
+        const SESSION: u64 = 8 + 4 + 12;
+        let sessions = match self.variant.sessions {
+            Sessions::None => 0,
+            Sessions::LeaderOnly => self.private.len(),
+            Sessions::Replicated | Sessions::NotInSnapshots | Sessions::AtArrival => self.machine.sessions(),
+        };
+        SESSION * sessions as u64
+    }
+
     /// Its state.
     pub const fn machine(&self) -> &Machine {
         &self.machine

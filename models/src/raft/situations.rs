@@ -7,7 +7,7 @@ use check::{History, Judgement};
 use super::message::RaftNote;
 
 pub(super) const LEADER_CHANGED: &str = "the leader changed";
-pub(super) const FAIL_OVER: &str = "the leader changed while a call was pending";
+pub(crate) const FAIL_OVER: &str = "the leader changed while a call was pending";
 pub(super) const OVERWRITTEN: &str = "an entry was overwritten";
 pub(super) const OLD_TERM: &str = "an entry of an older term was on a majority";
 pub(super) const INSTALLED: &str = "a snapshot was installed";

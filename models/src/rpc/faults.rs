@@ -1,9 +1,10 @@
-//! One kind of fault at a time: the columns of the matrix.
+//! One kind of fault at a time: the columns of the matrix, for one server and for several.
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use sim::{Config, Delay, FaultPlan, FaultRates, Link, MILLIS, Network, NodeId, Ratio, SECONDS};
 
-use super::scenario::SERVER;
 use crate::networks::{CALM, NetworkName};
 
 /// What goes wrong.
@@ -20,23 +21,26 @@ pub enum Faults {
     Duplication,
     /// Messages arrive long after they were sent.
     Late,
-    /// The server crashes, between events and inside handlers, and restarts.
+    /// Servers crash, between events and inside handlers, and restart.
     ServerCrash,
     /// Clients crash and restart.
     ClientCrash,
     /// The network is cut in two, one way or both.
     Partition,
+    /// Servers crash, and stay down until others have taken over. It needs more than one of them.
+    FailOver,
     /// Clocks are wrong, and run too fast or too slow by up to a tenth.
     ClockDrift,
-    /// The server crashes, and does not wait for its disk to sync.
+    /// Servers crash, and answer before what they wrote is synced.
     NoSync,
     /// Everything at once.
     All,
 }
 
 impl Faults {
-    /// Changes the network and the plan to this kind of fault.
-    pub(super) fn apply(self, config: &mut Config) {
+    /// Changes the network and the plan to this kind of fault, in a world whose first nodes are so many servers and
+    /// whose others are clients.
+    pub(crate) fn apply(self, config: &mut Config, servers: u32) {
         let link = Link::RELIABLE;
         let long = |min| Delay::LongTail { min, max: 20 * SECONDS };
         let (link, rates) = match self {
@@ -51,8 +55,16 @@ impl Faults {
                 let late = Ratio::percent(20);
                 (Link { late, late_delay: long(20 * MILLIS), ..link }, FaultRates::NONE)
             }
-            Self::ServerCrash | Self::NoSync => (link, crashes(vec![SERVER])),
-            Self::ClientCrash => (link, crashes((1..config.nodes).map(NodeId).collect())),
+            Self::ServerCrash | Self::NoSync => (link, crashes(0..servers)),
+            Self::ClientCrash => (link, crashes(servers..config.nodes)),
+            Self::FailOver => {
+                let rates = FaultRates {
+                    crash_every: 800 * MILLIS,
+                    downtime: Delay::Uniform { min: 400 * MILLIS, max: 800 * MILLIS },
+                    ..crashes(0..servers)
+                };
+                (link, rates)
+            }
             Self::Partition => {
                 let rates = FaultRates {
                     partition_every: 200 * MILLIS,
@@ -77,12 +89,12 @@ impl Faults {
     }
 }
 
-fn crashes(nodes: Vec<NodeId>) -> FaultRates {
+fn crashes(nodes: Range<u32>) -> FaultRates {
     FaultRates {
         crash_every: 200 * MILLIS,
         crash_in_handler: Ratio::new(1, 20),
         downtime: Delay::Exponential { min: 10 * MILLIS, mean: 50 * MILLIS },
-        crash_nodes: Some(nodes),
+        crash_nodes: Some(nodes.map(NodeId).collect()),
         ..FaultRates::NONE
     }
 }

@@ -1,11 +1,9 @@
-//! The lecture's table: every semantics of calls against every kind of fault, with what must come of it.
-//!
-//! Rows of replicated servers belong into this table too, and the column of fail-over waits for them.
+//! The rows of the matrix that have one server: every semantics of calls, with what must come of each kind of fault.
 
 use check::Expected;
-use check::delivery::{self, Oracle};
-use check::matrix::{Column, Matrix, Row};
-use sim::{FaultCounts, MILLIS};
+use check::delivery::Oracle;
+use check::matrix::Row;
+use sim::MILLIS;
 
 use super::application::Workload;
 use super::cases::BASE;
@@ -43,26 +41,8 @@ const BOTH: Option<&[&str]> = Some(&[TWICE, LOST]);
 /// The fault cannot strike this scheme.
 const NONE: Option<&[&str]> = None;
 
-/// The column of fail-over: no row has replicas yet.
+/// The place of the column of fail-over, for which it takes more than one server.
 const FAIL_OVER: usize = 7;
-
-fn columns() -> Vec<Column> {
-    let faults = |name, struck| Column { name, settings: Some(vec![("faults", name)]), struck };
-    let crashes = |counts: &FaultCounts| counts.crashes + counts.crashes_in_handler;
-    vec![
-        faults("none", |_| 0),
-        faults("loss", |counts| counts.lost),
-        faults("duplication", |counts| counts.duplicated),
-        faults("late", |counts| counts.late),
-        faults("server-crash", crashes),
-        faults("client-crash", crashes),
-        faults("partition", |counts| counts.cut + counts.connections_broken),
-        Column { name: "fail-over", settings: None, struck: |_| 0 },
-        faults("clock-drift", |counts| counts.clocks_off),
-        faults("no-sync", |counts| counts.changes_lost),
-        faults("all", |counts| counts.lost + counts.duplicated + counts.late + counts.crashes),
-    ]
-}
 
 #[rustfmt::skip]
 #[expect(clippy::too_many_lines, reason = "a table, an entry a row")]
@@ -217,22 +197,13 @@ pub(super) fn rows() -> Vec<RpcScenario> {
     lines().into_iter().map(row).collect()
 }
 
-/// The table.
-pub fn matrix() -> Matrix {
+/// The rows, with what is expected of them.
+pub(crate) fn expected() -> Vec<Row> {
     let row = |line: Line| {
         let mut expected: Vec<_> = line.cells.iter().map(|cell| cell.map(<[_]>::to_vec)).collect();
         expected.insert(FAIL_OVER, None);
         let scenario = format!("rpc/{}", line.name);
         Row { scenario, expected }
     };
-    Matrix {
-        columns: columns(),
-        rows: lines().into_iter().map(row).collect(),
-        words: vec![
-            (TWICE, "twice"),
-            (LOST, "lost"),
-            (SWALLOWED, "swallowed"),
-            (delivery::PROGRESS, "stuck"),
-        ],
-    }
+    lines().into_iter().map(row).collect()
 }

@@ -29,12 +29,12 @@ mod matrix;
 mod races;
 
 pub(crate) use judge::ServiceSpecification;
+pub(crate) use matrix::expected;
 
 pub use application::Workload;
 pub use cases::scenarios;
 pub use client::Client;
 pub use faults::Faults;
-pub use matrix::matrix;
 pub use message::{Asking, Note, READER, Refusal, Request, RpcMessage, Tag, Xid};
 pub use races::{RaceScenario, RaceSettings, races};
 pub use scenario::{RpcScenario, RpcSettings};

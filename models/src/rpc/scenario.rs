@@ -120,6 +120,9 @@ impl Scenario for RpcScenario {
         within("calls", calls.into(), 1, 1_000)?;
         within("timeout_ms", timeout_ms, 0, 60_000)?;
         within("execution_ms", execution_ms, 0, 60_000)?;
+        if faults == Faults::FailOver {
+            return Err("faults cannot be fail-over: there is one server, and nobody to take over".to_owned());
+        }
         let timeout = match timeout_ms {
             0 => network.timeout().unwrap_or(self.scheme.timeout),
             timeout_ms => timeout_ms * MILLIS,
@@ -136,7 +139,7 @@ impl Scenario for RpcScenario {
         config.faults = network.faults();
         config.limits = Limits { time: 120 * SECONDS, steps: 1_000_000, ..Limits::default() };
         self.staging.set(&mut config, &scheme);
-        faults.apply(&mut config);
+        faults.apply(&mut config, 1);
         let names = std::iter::once("server".to_owned()).chain((1..=clients).map(|n| format!("client-{n}")));
         let (workload, slip) = (self.workload, self.slip);
         let tasks = if workload == Workload::Tasks { calls } else { 0 };
