@@ -26,12 +26,7 @@ use crate::time::Nanos;
 pub struct Context<M: Message> {
     pub(crate) node: NodeId,
     pub(crate) incarnation: u32,
-    /// The event being handled.
-    pub(crate) event: EventId,
     pub(crate) now: Nanos,
-    pub(crate) schedule: Schedule,
-    /// How much somebody wants to know of what handlers touch.
-    pub(crate) watch: Watch,
     pub(crate) recording: Box<Recording<M>>,
     /// Lent by the node for the time of the handler.
     pub(crate) own: Own,
@@ -40,6 +35,11 @@ pub struct Context<M: Message> {
 /// What a handler has recorded, and where the next of it belongs. Lending it is one pointer.
 #[derive(Clone, Debug)]
 pub(crate) struct Recording<M: Message> {
+    /// The event being handled.
+    pub(crate) event: EventId,
+    pub(crate) schedule: Schedule,
+    /// How much somebody wants to know of what handlers touch.
+    pub(crate) watch: Watch,
     /// The cause of what is recorded next: the event, or the operation it began.
     pub(crate) by: EventId,
     /// Where the ids of what is recorded next begin: the event, or an anchor.
@@ -113,11 +113,11 @@ impl<M: Message> Context<M> {
         Self {
             node: NodeId(0),
             incarnation: 0,
-            event: EventId::ROOT,
             now: 0,
-            schedule: Schedule::default(),
-            watch: Watch::No,
             recording: Box::new(Recording {
+                event: EventId::ROOT,
+                schedule: Schedule::default(),
+                watch: Watch::No,
                 by: EventId::ROOT,
                 base: EventId::ROOT,
                 dice,
@@ -134,7 +134,6 @@ impl<M: Message> Context<M> {
     pub(crate) fn lend(&mut self, other: &mut Self) {
         other.node = self.node;
         other.incarnation = self.incarnation;
-        other.event = self.event;
         other.now = self.now;
         self.hand_over(other);
     }
@@ -171,8 +170,8 @@ impl<M: Message> Context<M> {
 
     /// The event being handled.
     #[inline]
-    pub const fn event(&self) -> EventId {
-        self.event
+    pub fn event(&self) -> EventId {
+        self.recording.event
     }
 
     /// The time by the node's own clock.
@@ -184,7 +183,8 @@ impl<M: Message> Context<M> {
     /// 64 random bits, another 64 at each call.
     #[inline]
     pub fn random(&mut self) -> u64 {
-        let die = self.recording.dice.of(self.event).bits(Purpose::PROCESS.nth(self.recording.draws));
+        let die =
+            self.recording.dice.of(self.recording.event).bits(Purpose::PROCESS.nth(self.recording.draws));
         self.recording.draws += 1;
         die
     }
@@ -370,8 +370,8 @@ impl<M: Message> Context<M> {
     #[cold]
     #[inline(never)]
     fn ordinal_of_many(&mut self, like: u64) -> u32 {
-        if self.recording.many.of != self.event {
-            self.recording.many = Many { of: self.event, ..Many::default() };
+        if self.recording.many.of != self.recording.event {
+            self.recording.many = Many { of: self.recording.event, ..Many::default() };
         }
         let counted = self.recording.many.counted;
         for recorded in self.recording.effects.iter().skip(counted) {

@@ -51,8 +51,8 @@ pub(super) struct Holder {
 #[derive(Debug)]
 pub(super) struct Who {
     pub(super) task: Option<TaskRef>,
-    /// `None` if waking means to poll the task itself, which then costs no atomic operation.
-    through: Option<Waker>,
+    /// `None` if waking means to poll the task itself, which then costs no atomic operation. Boxed, as most are `None`.
+    through: Option<Box<Waker>>,
 }
 
 /// Something wrong that was seen while the program ran, and that does not end the run.
@@ -89,6 +89,9 @@ pub(super) struct Waiting {
 
 pub(super) type Work = Pin<Box<dyn Future<Output = ()>>>;
 
+/// What every step reads and writes comes first, in one line of the cache.
+#[derive(Default)]
+#[repr(C)]
 struct Slot {
     generation: u32,
     /// Whether the task is in a ready list or its wake is pending.
@@ -96,21 +99,22 @@ struct Slot {
     /// `None` if the slot is free.
     task: Option<Task>,
     /// Reused by the next task of the slot if no waker of the old one is left.
-    handle: Arc<Handle>,
+    handle: Option<Arc<Handle>>,
 }
 
+#[repr(C)]
 struct Task {
     /// Where the ids of its steps, sleeps and children begin.
     place: EventId,
-    /// Whether the program chose the place. If not, a received datagram does.
-    anchored: bool,
-    /// How often it was woken since the place.
-    step: u32,
-    /// What it slept and spawned since the place. A task that does neither is smaller by this box.
-    likes: Option<Box<Likes>>,
     /// What it takes to poll the task; taken out meanwhile. One by one: moved as a whole, it would wait for its parts.
     work: Option<Work>,
     polled_with: Option<Waker>,
+    /// What it slept and spawned since the place. A task that does neither is smaller by this box.
+    likes: Option<Box<Likes>>,
+    /// How often it was woken since the place.
+    step: u32,
+    /// Whether the program chose the place. If not, a received datagram does.
+    anchored: bool,
     birth: Birth,
 }
 
@@ -131,6 +135,10 @@ struct Handle {
     foreign: Arc<Foreign>,
 }
 
+/// Whether any task of this process was ever woken through a [`Waker`]. It only spares a look at [`Foreign`], most often
+/// in memory far away; no result depends on it.
+static ANY_FOREIGN: AtomicBool = AtomicBool::new(false);
+
 /// The tasks that were woken through a [`Waker`].
 #[derive(Default)]
 struct Foreign {
@@ -147,6 +155,7 @@ impl Wake for Handle {
     fn wake_by_ref(self: &Arc<Self>) {
         self.foreign.ready.lock().unwrap_or_else(PoisonError::into_inner).push(self.task);
         self.foreign.any.store(true, Relaxed);
+        ANY_FOREIGN.store(true, Relaxed);
     }
 }
 
@@ -164,8 +173,12 @@ pub(super) struct Sleeper {
 }
 
 #[derive(Default)]
+#[repr(C)]
 struct Tasks {
-    slots: Vec<Slot>,
+    /// Slot 0, the main task's, here: most programs of a large world have no other.
+    first: Slot,
+    /// The slots from 1 on.
+    others: Vec<Slot>,
     free: Vec<u32>,
     /// The main task's key, which needs no search.
     main: Option<(u64, TaskRef)>,
@@ -174,6 +187,9 @@ struct Tasks {
     born: u64,
 }
 
+/// Where a world is larger than the cache, a message costs what its lines cost: those of `hot` and of the main task are
+/// two, one after the other.
+#[repr(C, align(64))]
 pub(super) struct Core {
     hot: Hot,
     tasks: RefCell<Tasks>,
@@ -201,6 +217,8 @@ struct Hot {
     running: Cell<Option<TaskRef>>,
     /// The task that became ready first: the only one, most often.
     first_ready: Cell<Option<TaskRef>>,
+    /// Whether others became ready after it.
+    more: Cell<bool>,
     /// Whether the main task has returned, or the node crashed. Nothing has an effect from then on.
     over: Cell<bool>,
     found: Cell<bool>,
@@ -214,17 +232,38 @@ const BLOCKING_MIN: usize = 64;
 
 impl Tasks {
     fn get(&self, task: TaskRef) -> Option<&Task> {
-        let slot = self.slots.get(task.slot as usize)?;
+        let slot = self.slot(task.slot)?;
         if slot.generation == task.generation { slot.task.as_ref() } else { None }
     }
 
     fn get_mut(&mut self, task: TaskRef) -> Option<&mut Task> {
-        let slot = self.slots.get_mut(task.slot as usize)?;
+        let slot = self.slot_mut(task.slot)?;
         if slot.generation == task.generation { slot.task.as_mut() } else { None }
     }
 
+    #[inline(always)]
+    fn slot(&self, slot: u32) -> Option<&Slot> {
+        if slot == 0 { Some(&self.first) } else { self.others.get(slot as usize - 1) }
+    }
+
+    #[inline(always)]
+    fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot> {
+        if slot == 0 { Some(&mut self.first) } else { self.others.get_mut(slot as usize - 1) }
+    }
+
+    /// A slot for the next task to be born.
+    fn vacant(&mut self) -> u32 {
+        if self.born == 0 {
+            return 0;
+        }
+        self.free.pop().unwrap_or_else(|| {
+            self.others.push(Slot::default());
+            u32::try_from(self.others.len()).expect("a node has at most 2^32 tasks")
+        })
+    }
+
     fn living(&self) -> impl Iterator<Item = (TaskRef, &Task, bool)> {
-        (0..).zip(&self.slots).filter_map(|(slot, entry)| {
+        (0..).zip(iter::once(&self.first).chain(&self.others)).filter_map(|(slot, entry)| {
             let task = entry.task.as_ref()?;
             Some((TaskRef { slot, generation: entry.generation }, task, entry.queued.get()))
         })
@@ -239,6 +278,7 @@ impl Core {
                 polled_with: Cell::new(ptr::null()),
                 running: Cell::new(None),
                 first_ready: Cell::new(None),
+                more: Cell::new(false),
                 over: Cell::new(false),
                 found: Cell::new(false),
                 preemptive: Cell::new(false),
@@ -282,35 +322,23 @@ impl Core {
     pub(super) fn begin(&self, label: Label, place: EventId, join: Option<Rc<dyn Blocking>>) -> TaskRef {
         let mut tasks = self.tasks.borrow_mut();
         let tasks = &mut *tasks;
-        let slot = tasks.free.pop().unwrap_or_else(|| {
-            let slot = u32::try_from(tasks.slots.len()).expect("a node has at most 2^32 tasks");
-            if slot == 0 {
-                // Most programs of a large world are a main task and nothing else.
-                tasks.slots.reserve_exact(1);
-            }
-            tasks.slots.push(Slot {
-                generation: 0,
-                queued: Cell::new(false),
-                task: None,
-                handle: self.handle(slot, 0),
-            });
-            slot
-        });
-        let entry = &mut tasks.slots[slot as usize];
+        let (slot, born) = (tasks.vacant(), tasks.born);
+        let entry = tasks.slot_mut(slot).expect("a vacant slot is one");
         let id = TaskRef { slot, generation: entry.generation };
         entry.queued.set(false);
-        match Arc::get_mut(&mut entry.handle) {
+        match entry.handle.as_mut().and_then(Arc::get_mut) {
             Some(handle) => handle.task = id,
-            None => entry.handle = self.handle(slot, entry.generation),
+            None => entry.handle = Some(self.handle(id)),
         }
+        let waker = entry.handle.clone().map(Waker::from);
         entry.task = Some(Task {
             place,
-            anchored: false,
-            step: 0,
-            likes: None,
             work: None,
-            polled_with: Some(Waker::from(Arc::clone(&entry.handle))),
-            birth: Birth { label, key: place.0, born: tasks.born, join },
+            polled_with: waker,
+            likes: None,
+            step: 0,
+            anchored: false,
+            birth: Birth { label, key: place.0, born, join },
         });
         tasks.born += 1;
         if tasks.born == 1 {
@@ -325,9 +353,8 @@ impl Core {
         id
     }
 
-    fn handle(&self, slot: u32, generation: u32) -> Arc<Handle> {
-        let (task, foreign) = (TaskRef { slot, generation }, Arc::clone(&self.foreign));
-        Arc::new(Handle { task, foreign })
+    fn handle(&self, task: TaskRef) -> Arc<Handle> {
+        Arc::new(Handle { task, foreign: Arc::clone(&self.foreign) })
     }
 
     pub(super) fn begin_main(&self, label: Label, place: EventId) -> TaskRef {
@@ -354,8 +381,7 @@ impl Core {
     pub(super) fn poll(&self, id: TaskRef) -> Option<Label> {
         let (mut work, waker) = {
             let mut tasks = self.tasks.borrow_mut();
-            let slot =
-                tasks.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
+            let slot = tasks.slot_mut(id.slot).filter(|slot| slot.generation == id.generation)?;
             slot.queued.set(false);
             let task = slot.task.as_mut()?;
             self.touch(task.birth.key, true);
@@ -385,16 +411,16 @@ impl Core {
 
     fn remove(&self, id: TaskRef) -> Option<Task> {
         let mut tasks = self.tasks.borrow_mut();
-        let slot = tasks.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
+        let slot = tasks.slot_mut(id.slot).filter(|slot| slot.generation == id.generation)?;
         let task = slot.task.take()?;
         if self.clocks.are_on() {
             self.clocks.end(id.slot);
         }
         slot.generation = slot.generation.wrapping_add(1);
-        tasks.free.push(id.slot);
         if tasks.main.is_some_and(|(_, main)| main == id) {
             tasks.main = None;
         } else {
+            tasks.free.push(id.slot);
             tasks.by_key.remove(&task.birth.key);
         }
         Some(task)
@@ -603,10 +629,10 @@ impl Core {
     }
 
     #[inline(always)]
-    fn through(&self, poll: &PollContext<'_>) -> Option<Waker> {
+    fn through(&self, poll: &PollContext<'_>) -> Option<Box<Waker>> {
         // The waker that a task is polled with is known by its address, which is no part of any result.
         let own = self.hot.polled_with.get() == poll.waker().data();
-        (!own).then(|| poll.waker().clone())
+        (!own).then(|| Box::new(poll.waker().clone()))
     }
 
     #[inline(always)]
@@ -624,7 +650,7 @@ impl Core {
     #[inline(always)]
     pub(super) fn wake_task(&self, id: TaskRef) {
         let tasks = self.tasks.borrow();
-        let Some(slot) = tasks.slots.get(id.slot as usize) else { return };
+        let Some(slot) = tasks.slot(id.slot) else { return };
         if self.hot.watch.get() == Watch::Touches
             && let Some(task) = tasks.get(id)
         {
@@ -643,6 +669,7 @@ impl Core {
         if self.hot.first_ready.get().is_none() {
             self.hot.first_ready.set(Some(id));
         } else {
+            self.hot.more.set(true);
             self.more_ready.borrow_mut().push(id);
         }
     }
@@ -652,9 +679,10 @@ impl Core {
     pub(super) fn take_first_ready(&self) -> Option<TaskRef> {
         self.gather();
         let first = self.hot.first_ready.take();
-        let mut more = self.more_ready.borrow_mut();
-        if !more.is_empty() {
+        if self.hot.more.get() {
+            let mut more = self.more_ready.borrow_mut();
             self.hot.first_ready.set(Some(more.remove(0)));
+            self.hot.more.set(!more.is_empty());
         }
         first
     }
@@ -665,17 +693,21 @@ impl Core {
         self.gather();
         let Some(first) = self.hot.first_ready.take() else { return };
         let mut tasks = self.tasks.borrow_mut();
-        for id in iter::once(first).chain(self.more_ready.borrow_mut().drain(..)) {
+        let mut wake = |id| {
             if let Some(task) = tasks.get_mut(id) {
                 set(Step { place: task.place, nth: task.step, key: task.birth.key });
                 task.step += 1;
             }
+        };
+        wake(first);
+        if self.hot.more.take() {
+            self.more_ready.borrow_mut().drain(..).for_each(wake);
         }
     }
 
     #[inline(always)]
     fn gather(&self) {
-        if self.foreign.any.load(Relaxed) {
+        if ANY_FOREIGN.load(Relaxed) && self.foreign.any.load(Relaxed) {
             self.foreign.any.store(false, Relaxed);
             let mut foreign = self.foreign.ready.lock().unwrap_or_else(PoisonError::into_inner);
             foreign.drain(..).for_each(|id| self.wake_task(id));
@@ -740,13 +772,16 @@ impl Core {
         self.hot.over.set(true);
         // Destructors may spawn, which is refused, and wake, which is in vain; none can refill what is taken
         // here.
-        let slots = mem::take(&mut self.tasks.borrow_mut().slots);
+        let main = self.tasks.borrow_mut().first.task.take();
+        let others = mem::take(&mut self.tasks.borrow_mut().others);
         self.tasks.borrow_mut().main = None;
         self.tasks.borrow_mut().by_key.clear();
         let sleepers = mem::take(&mut *self.sleepers.borrow_mut());
-        drop(slots);
+        drop(main);
+        drop(others);
         drop(sleepers);
         self.hot.first_ready.set(None);
+        self.hot.more.set(false);
         self.more_ready.borrow_mut().clear();
     }
 

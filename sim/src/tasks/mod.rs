@@ -147,7 +147,8 @@ impl<M: Message> Tasks<M> {
             return;
         }
         {
-            self.shared.core.begin_event(ctx.event(), ctx.schedule.preemptive, ctx.watch);
+            let recording = &ctx.recording;
+            self.shared.core.begin_event(recording.event, recording.schedule.preemptive, recording.watch);
             let lent = Lent::new(&self.shared, ctx);
             handler(lent.shared);
             lent.shared.settle();

@@ -115,7 +115,7 @@ impl<P: Process> World<P> {
         let delay = self.nodes[node.index()].own.clock().wait(delay);
         let time = self.now.saturating_add(delay);
         let event = || Pending::Timer { node, label, code };
-        let slot = match self.context.schedule.priorities {
+        let slot = match self.context.recording.schedule.priorities {
             Some(priorities) if label.word == WAKE => {
                 let tie = self.tie_of_step(node, label.key, stamp.id, priorities);
                 self.queue.push(time, tie, stamp.id, stamp.by, event)

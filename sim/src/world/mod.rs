@@ -352,7 +352,7 @@ impl<P: Process> World<P> {
             dice_seed: seed,
             config,
         };
-        world.context.schedule = world.config.schedule;
+        world.context.recording.schedule = world.config.schedule;
         world.reset(seed, Overrides::default());
         world
     }
@@ -629,7 +629,7 @@ impl<P: Process> World<P> {
     fn fire_rare<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
         let Taken { id, by, event, .. } = self.queue.release(surfaced);
         // What a panic would be blamed on.
-        self.context.event = id;
+        self.context.recording.event = id;
         match event {
             Pending::Deliver { .. } | Pending::Timer { .. } => unreachable!("these are not rare"),
             Pending::Boot { node } => self.boot_node(Stamp { time: self.now, node, id, by }, observer),
@@ -661,7 +661,7 @@ impl<P: Process> World<P> {
 
     /// The event whose handler ran last: what a check after every step need not look at did not change in it.
     pub const fn last_event(&self) -> EventId {
-        self.context.event
+        self.context.recording.event
     }
 
     /// How many events have been fired.
@@ -691,8 +691,8 @@ impl<P: Process> World<P> {
 
     /// Whether [`World::take_touched`] tells what handlers touch from here on. That they will be told later in a run must
     /// be known before it begins.
-    pub const fn watch_touches(&mut self, watch: Watch) {
-        self.context.watch = watch;
+    pub fn watch_touches(&mut self, watch: Watch) {
+        self.context.recording.watch = watch;
     }
 
     /// Ends the run with a violation that somebody saw from outside.
@@ -891,7 +891,7 @@ impl<P: Process> World<P> {
         let violation = Violation {
             property: "panic".to_owned(),
             detail: format!("{} panicked: {words}", self.name(self.context.node)),
-            evidence: vec![self.context.event],
+            evidence: vec![self.context.recording.event],
             time: self.now,
         };
         self.violate(violation, observer);

@@ -125,8 +125,8 @@ impl<P: Process> World<P> {
         let ctx = &mut self.context;
         ctx.node = stamp.node;
         ctx.incarnation = node.incarnation;
-        ctx.event = stamp.id;
         ctx.now = stamp.time;
+        ctx.recording.event = stamp.id;
         ctx.recording.by = stamp.id;
         ctx.recording.base = stamp.id;
         ctx.recording.draws = 0;
