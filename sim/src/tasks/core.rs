@@ -189,7 +189,7 @@ struct Tasks {
 
 /// Where a world is larger than the cache, a message costs what its lines cost: those of `hot` and of the main task are
 /// two, one after the other.
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub(super) struct Core {
     hot: Hot,
     tasks: RefCell<Tasks>,

@@ -84,7 +84,7 @@ pub use sleep::{Elapsed, Sleep, Yield};
 pub use stream::{Accept, Broken, Connect, Connection, StreamRecv};
 pub use wait_group::{Wait, WaitGroup};
 
-use self::core::Work;
+use self::core::{Core, Work};
 pub(crate) use self::runtime::WAKE;
 use self::runtime::{SLEEP, Shared};
 
@@ -116,6 +116,8 @@ use self::runtime::{SLEEP, Shared};
 pub struct Tasks<M: Message> {
     /// The main task, until the node starts.
     program: Option<Program<M>>,
+    /// What `shared` has as well: in a world larger than the cache, this way there need not wait for the other.
+    core: Rc<Core>,
     shared: Rc<Shared<M>>,
 }
 
@@ -127,12 +129,14 @@ impl<M: Message> Tasks<M> {
     where
         F: Future<Output = ()> + 'static,
     {
-        Self { program: Some(Box::new(|rt| Box::pin(program(rt)))), shared: Rc::new(Shared::new()) }
+        let shared = Rc::new(Shared::new());
+        let core = Rc::clone(&shared.core);
+        Self { program: Some(Box::new(|rt| Box::pin(program(rt)))), core, shared }
     }
 
     /// Whether the main task has returned.
     pub fn is_over(&self) -> bool {
-        self.shared.core.is_over()
+        self.core.is_over()
     }
 
     /// How many tasks live.
@@ -148,7 +152,7 @@ impl<M: Message> Tasks<M> {
         }
         {
             let recording = &ctx.recording;
-            self.shared.core.begin_event(recording.event, recording.schedule.preemptive, recording.watch);
+            self.core.begin_event(recording.event, recording.schedule.preemptive, recording.watch);
             let lent = Lent::new(&self.shared, ctx);
             handler(lent.shared);
             lent.shared.settle();
