@@ -18,7 +18,7 @@ mod state;
 mod tests;
 mod versions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -343,6 +343,13 @@ impl Headers {
     /// Whether the two runs were given the same to begin with, and should be identical.
     fn same(&self) -> bool {
         self.differences.is_empty()
+    }
+
+    /// The events that one of them lets happen later by an override. An event that never comes has no line to tell that.
+    fn moved(&self) -> BTreeSet<String> {
+        let of = |value: &Value| Some(value.get("late").and(value.get("event"))?.as_str()?.to_owned());
+        let overrides = self.differences.iter().filter(|difference| difference.what == "override");
+        overrides.flat_map(|difference| difference.a.iter().chain(&difference.b)).filter_map(of).collect()
     }
 
     /// Whether nothing but overrides differs.

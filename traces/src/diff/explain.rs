@@ -99,6 +99,11 @@ impl Pair<'_> {
         }
     }
 
+    fn as_decision(&self, a: &Trace, b: &Trace) -> Decision {
+        let line = |trace: &Trace, event: Option<Event<'_>>| event.map(|event| Line::of(trace, event.index));
+        Decision::Event { lines: Sides { a: line(a, self.x), b: line(b, self.y) } }
+    }
+
     /// When it happened first.
     fn time(&self) -> u64 {
         self.x.iter().chain(&self.y).map(|event| event.t).min().unwrap_or(0)
@@ -256,6 +261,7 @@ impl Explanation {
             differing.iter().map(|(vertex, pair)| (*vertex, pair.time(), Some(*pair))).chain(swaps).collect();
         candidates.sort_by_key(|(_, time, _)| *time);
         let cut = Sides { a: cut_short(a), b: cut_short(b) };
+        let moved = headers.moved();
         for (vertex, _, pair) in candidates {
             if reached.0[vertex] {
                 continue;
@@ -266,6 +272,7 @@ impl Explanation {
                 continue;
             }
             let decision = match pair {
+                Some(pair) if moved.contains(&pair.either().id.to_string()) => Some(pair.as_decision(a, b)),
                 Some(pair) => decided(a, b, pair.x, pair.y),
                 None => overlay.swap_at(vertex),
             };
