@@ -9,7 +9,9 @@ release=${CARGO_TARGET_DIR:-target}/release/snowglobe
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 compared=0
-for scenario in $("$release" list --names); do
+names=$("$release" list --names)
+[ -n "$names" ]
+for scenario in $names; do
     for seed in 0 1 2; do
         "$debug" run "$scenario" --seed $seed --trace "$work/debug.jsonl" >"$work/debug.txt" 2>/dev/null || [ $? = 1 ]
         "$release" run "$scenario" --seed $seed --trace "$work/release.jsonl" >"$work/release.txt" 2>/dev/null || [ $? = 1 ]

@@ -67,7 +67,9 @@ impl<S: Scenario> Entry for Arc<S> {
     }
 
     fn defaults(&self) -> Map<String, Value> {
-        settings::to_map(&(**self).defaults())
+        let mut map = settings::to_map(&(**self).defaults());
+        map.entry(SCHEDULE).or_insert_with(|| schedule::DEFAULT.into());
+        map
     }
 
     fn prepare(&self, changes: &Map<String, Value>) -> Result<Box<dyn Prepared>, SettingsError> {

@@ -7,6 +7,8 @@ use crate::settings::SettingsError;
 
 /// The setting's name.
 pub(crate) const SCHEDULE: &str = "schedule";
+/// Its value where nothing is said.
+pub(crate) const DEFAULT: &str = "random";
 /// What it takes.
 const FORMS: &str = "random, preemptive, pct:D or pct:D:K";
 /// How many steps a run is taken to have where nothing is said.
@@ -23,7 +25,7 @@ pub(crate) fn parse(scenario: &str, value: &Value) -> Result<Schedule, SettingsE
     };
     let text = value.as_str().ok_or_else(wrong)?;
     match text {
-        "random" => return Ok(Schedule::default()),
+        DEFAULT => return Ok(Schedule::default()),
         "preemptive" => return Ok(Schedule { preemptive: true, priorities: None }),
         _ => {}
     }

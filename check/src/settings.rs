@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::schedule::SCHEDULE;
+
 /// What is wrong with a setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -108,7 +110,7 @@ fn changed(
             return Err(SettingsError::Unknown {
                 scenario: scenario.to_owned(),
                 key: key.clone(),
-                candidates: map.keys().cloned().collect(),
+                candidates: map.keys().map(String::as_str).chain([SCHEDULE]).map(str::to_owned).collect(),
             });
         };
         let value = coerce(default, value).ok_or_else(|| SettingsError::Type {

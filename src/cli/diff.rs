@@ -22,7 +22,7 @@ const SUGGESTED: usize = 12;
                       snowglobe diff [OPTIONS] <SCENARIO> --seed <N> --without <DECISION>",
     after_help = "Examples:
   snowglobe diff lost.jsonl delivered.jsonl
-  snowglobe diff rpc/at-most-once --seeds 3 4
+  snowglobe diff rpc/s8-at-most-once --seeds 3 4
   snowglobe diff rpc/s3-at-least-once --seed 2 --without 'lose reply #1 server -> client-1'
   snowglobe diff rpc/s3-at-least-once --seed 0 --with 'lose reply #1 server -> client-1'
 

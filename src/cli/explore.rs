@@ -22,7 +22,7 @@ const PREEMPTIVE: &str = "preemptive";
 #[derive(Args)]
 #[command(after_help = "Examples:
   snowglobe explore concurrency/transfer-in-two-orders
-  snowglobe explore concurrency/counter-locked --window 0       only events at one instant change places
+  snowglobe explore concurrency/counter-shared --window 0       only events at one instant change places
   snowglobe explore concurrency/counter-shared --repro race.json && snowglobe replay race.json
 
 The seed decides all but the order of events. Each run follows the one before it up to some event, and then fires another \

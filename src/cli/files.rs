@@ -85,7 +85,7 @@ fn whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => {}
     }
     // A symbolic link stays, and what it points to is replaced.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let path = traces::destination(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".repro-").suffix(".tmp");
     // By default only the owner may read a temporary file; this is an ordinary one, subject to the umask.

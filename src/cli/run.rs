@@ -13,7 +13,7 @@ use super::{Console, Exit, files, words};
 
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  snowglobe run rpc/at-least-once --seed 17 --set clients=3 --trace run.jsonl.zst"
+    after_help = "Example:\n  snowglobe run rpc/s3-at-least-once --seed 17 --set clients=3 --trace run.jsonl.zst"
 )]
 pub(super) struct Run {
     /// The scenario; `list` shows them all
@@ -41,7 +41,8 @@ pub(super) struct Run {
 }
 
 pub(super) fn run(console: &mut Console<'_, '_>, verb: &Run) -> Result<Exit, CliError> {
-    if verb.trace.is_some() && verb.trace == verb.repro {
+    let place = |path: &Option<PathBuf>| std::path::absolute(traces::destination(path.as_deref()?)).ok();
+    if verb.trace.is_some() && place(&verb.trace) == place(&verb.repro) {
         return Err(CliError::Usage("--trace and --repro name one file".to_owned()));
     }
     let prepared = verb.settings.prepare(options::find(console.catalogue, &verb.scenario)?)?;

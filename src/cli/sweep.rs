@@ -22,7 +22,7 @@ const JOBS_MAX: i64 = 1024;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  snowglobe sweep rpc/at-most-once --seeds 0..100000
+  snowglobe sweep rpc/s8-at-most-once --seeds 0..100000
   snowglobe sweep rpc/at-least-once --first       stop at the first failing seed
   snowglobe sweep --all --seeds 1000              is everything as expected?
 

@@ -134,9 +134,12 @@ pub(crate) fn is_compressed(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "zst")
 }
 
-/// Where a name leads: a symbolic link stays, and what it points to is replaced.
-fn destination(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+/// Where a name leads when something is written under it: a symbolic link stays, and what it points to is replaced.
+///
+/// A link to nothing is followed by one step, so that what it names comes to be.
+pub fn destination(path: &Path) -> PathBuf {
+    let linked = || Some(path.parent()?.join(path.read_link().ok()?));
+    path.canonicalize().ok().or_else(linked).unwrap_or_else(|| path.to_path_buf())
 }
 
 fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {

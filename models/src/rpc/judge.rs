@@ -167,7 +167,13 @@ impl<'a> Case<'a> {
         }
         match linearizability::check(&ServiceSpecification, &operations, BUDGET).verdict {
             Verdict::Linearizable { .. } => {}
-            Verdict::Undecided { .. } => judgement.met("linearizability left undecided", 1),
+            Verdict::Undecided { .. } => {
+                judgement.violated(
+                    linearizability::UNDECIDED,
+                    "the search for an order ran out of its budget",
+                    Vec::new(),
+                );
+            }
             Verdict::Violated { partials, .. } => {
                 let longest = &partials[0];
                 let next: Vec<String> = longest
