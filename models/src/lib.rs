@@ -38,6 +38,9 @@ pub fn catalogue() -> Catalogue {
     for scenario in crawler::scenarios() {
         catalogue.add(scenario);
     }
+    for scenario in crawler::remote::scenarios() {
+        catalogue.add(scenario);
+    }
     for scenario in crawler::distributed::scenarios() {
         catalogue.add(scenario);
     }

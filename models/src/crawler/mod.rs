@@ -8,6 +8,7 @@ pub mod distributed;
 mod gate;
 mod judge;
 mod programs;
+pub mod remote;
 mod scenarios;
 
 use std::convert::Infallible;

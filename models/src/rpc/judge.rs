@@ -335,7 +335,7 @@ impl Specification for ServiceSpecification {
             | Call::Append { key, .. } => Part::Key(key),
             Call::GetVersion { key } | Call::PutVersion { key, .. } => Part::Version(key),
             Call::Deduct { .. } => Part::Account,
-            Call::Take | Call::Report { .. } => Part::Tasks,
+            Call::Take | Call::Report { .. } | Call::Fetch { .. } => Part::Tasks,
         }
     }
 

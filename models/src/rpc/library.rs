@@ -16,7 +16,7 @@ const BIND: &str = "bind";
 
 /// One client's library.
 #[derive(Clone, Debug)]
-pub(super) struct Library {
+pub(crate) struct Library {
     scheme: Scheme,
     server: NodeId,
     /// The connection, if calls travel on one and it is open or being opened.
@@ -62,13 +62,13 @@ struct Pending {
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ended {
-    pub(super) op: OpId,
-    pub(super) how: How,
+pub(crate) struct Ended {
+    pub(crate) op: OpId,
+    pub(crate) how: How,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum How {
+pub(crate) enum How {
     /// With a reply, to the first request or to a resend.
     Reply {
         reply: Reply,
@@ -79,7 +79,7 @@ pub(super) enum How {
 }
 
 impl Library {
-    pub(super) const fn new(scheme: Scheme, server: NodeId) -> Self {
+    pub(crate) const fn new(scheme: Scheme, server: NodeId) -> Self {
         Self {
             scheme,
             server,
@@ -93,27 +93,27 @@ impl Library {
         }
     }
 
-    pub(super) fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.pending.len()
     }
 
     /// What it calls itself, if it draws that at random.
-    pub(super) const fn drawn(&self) -> u32 {
+    pub(crate) const fn drawn(&self) -> u32 {
         self.drawn
     }
 
-    pub(super) fn start(&mut self, ctx: &mut Context<RpcMessage>) {
+    pub(crate) fn start(&mut self, ctx: &mut Context<RpcMessage>) {
         if let Identity::RandomClient { bits } = self.scheme.identity {
             self.drawn = ctx.random_below(1 << bits) as u32;
         }
     }
 
     /// Whether the window has room for the call with this number.
-    pub(super) fn has_room(&self, number: u32) -> bool {
+    pub(crate) fn has_room(&self, number: u32) -> bool {
         self.pending.first_key_value().is_none_or(|(first, _)| number - first < self.scheme.window)
     }
 
-    pub(super) fn call(&mut self, ctx: &mut Context<RpcMessage>, op: OpId, tag: Tag, call: Call) {
+    pub(crate) fn call(&mut self, ctx: &mut Context<RpcMessage>, op: OpId, tag: Tag, call: Call) {
         self.pending.insert(tag.call, Pending { op, tag, call, named: None, sent: 0, tried: 0 });
         self.send_first(ctx, tag.call);
     }
@@ -212,7 +212,7 @@ impl Library {
         if self.scheme.window == 1 { Label::new(RESEND) } else { Label::keyed(RESEND, number.into()) }
     }
 
-    pub(super) fn message(&mut self, ctx: &mut Context<RpcMessage>, message: &RpcMessage) -> Option<Ended> {
+    pub(crate) fn message(&mut self, ctx: &mut Context<RpcMessage>, message: &RpcMessage) -> Option<Ended> {
         match *message {
             RpcMessage::Bound { asking, incarnation, session } => {
                 if self.bound == Bound::Asked && asking == self.asking {
@@ -280,7 +280,7 @@ impl Library {
     }
 
     /// A timer fired; `None` if it is not the library's.
-    pub(super) fn timer_fired(&mut self, ctx: &mut Context<RpcMessage>, timer: Label) -> Option<Ended> {
+    pub(crate) fn timer_fired(&mut self, ctx: &mut Context<RpcMessage>, timer: Label) -> Option<Ended> {
         match timer.word {
             BIND if self.bound == Bound::Asked => {
                 self.ask_to_be_bound(ctx);
@@ -322,7 +322,7 @@ impl Library {
         None
     }
 
-    pub(super) fn stream(
+    pub(crate) fn stream(
         &mut self,
         ctx: &mut Context<RpcMessage>,
         connection: ConnectionId,

@@ -29,6 +29,7 @@ mod matrix;
 mod races;
 
 pub(crate) use judge::ServiceSpecification;
+pub(crate) use library::{Ended, How, Library};
 pub(crate) use matrix::expected;
 
 pub use application::Workload;

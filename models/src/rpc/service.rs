@@ -66,6 +66,11 @@ pub enum Call {
         /// Which.
         task: u32,
     },
+    /// Fetches a page of the web.
+    Fetch {
+        /// Which.
+        page: u32,
+    },
 }
 
 /// What a call returns.
@@ -94,6 +99,8 @@ pub enum Reply {
     NoTask,
     /// Every task is done.
     AllDone,
+    /// How often the page has been fetched by now, this time included.
+    Fetched(u32),
 }
 
 /// A mistake of the application that no scheme of calls can mend.
@@ -200,6 +207,11 @@ impl Service {
                 }
                 Reply::Done
             }
+            Call::Fetch { page } => {
+                let times = self.values.entry(page).or_default();
+                *times += 1;
+                Reply::Fetched(*times as u32)
+            }
         }
     }
 
@@ -264,6 +276,7 @@ impl Call {
             Self::Insert { .. } => Reply::AlreadyThere,
             Self::GetVersion { .. } | Self::PutVersion { .. } => Reply::Version(0, 0),
             Self::Take => Reply::NoTask,
+            Self::Fetch { .. } => Reply::Fetched(0),
         }
     }
 
@@ -279,6 +292,7 @@ impl Call {
             Self::PutVersion { key, value, version } => (6, key, u64::from(value) | u64::from(version) << 32),
             Self::Take => (7, 0, 0),
             Self::Report { task } => (8, task, 0),
+            Self::Fetch { page } => (9, page, 0),
         };
         words(kind, u64::from(key), value)
     }
@@ -297,6 +311,7 @@ impl Call {
             6 => Self::PutVersion { key, value: value as u32, version: (value >> 32) as u32 },
             7 => Self::Take,
             8 => Self::Report { task: key },
+            9 => Self::Fetch { page: key },
             _ => return None,
         })
     }
@@ -318,6 +333,7 @@ impl Reply {
             Self::Task(task) => (9, u64::from(task), 0),
             Self::NoTask => (10, 0, 0),
             Self::AllDone => (11, 0, 0),
+            Self::Fetched(times) => (12, u64::from(times), 0),
         };
         words(kind, one, two)
     }
@@ -338,6 +354,7 @@ impl Reply {
             9 => Self::Task(one as u32),
             10 => Self::NoTask,
             11 => Self::AllDone,
+            12 => Self::Fetched(one as u32),
             _ => return None,
         })
     }
@@ -367,6 +384,7 @@ impl fmt::Display for Call {
             Self::PutVersion { key, value, version } => write!(f, "put {key}={value} at version {version}"),
             Self::Take => write!(f, "take a task"),
             Self::Report { task } => write!(f, "report task {task}"),
+            Self::Fetch { page } => write!(f, "fetch page {page}"),
         }
     }
 }
@@ -386,6 +404,7 @@ impl fmt::Display for Reply {
             Self::Task(task) => write!(f, "task {task}"),
             Self::NoTask => write!(f, "no task"),
             Self::AllDone => write!(f, "all done"),
+            Self::Fetched(times) => write!(f, "fetched {times} times"),
         }
     }
 }
@@ -406,6 +425,7 @@ mod tests {
             Call::PutVersion { key: 6, value: u32::MAX, version: 9 },
             Call::Take,
             Call::Report { task: 8 },
+            Call::Fetch { page: 9 },
         ] {
             assert_eq!(Call::decode(&call.encode()), Some(call));
         }
@@ -422,6 +442,7 @@ mod tests {
             Reply::Task(7),
             Reply::NoTask,
             Reply::AllDone,
+            Reply::Fetched(8),
         ] {
             assert_eq!(Reply::decode(&reply.encode()), Some(reply));
         }
