@@ -45,6 +45,11 @@ pub trait Prepared: Send + Sync {
     fn changes(&self) -> Map<String, Value>;
     /// The nodes' names.
     fn nodes(&self) -> &[String];
+    /// See [`Scenario::compared`].
+    ///
+    /// # Errors
+    /// If some of these settings are impossible.
+    fn compared(&self) -> Result<Vec<Vec<Box<dyn Prepared>>>, SettingsError>;
     /// Something that runs it, one seed after another, in one world's memory. It stays on its thread.
     fn runner(&self) -> Box<dyn Runner + '_>;
 }
@@ -128,6 +133,23 @@ impl<S: Scenario> Prepared for TypedPrepared<S> {
 
     fn nodes(&self) -> &[String] {
         &self.setup.nodes
+    }
+
+    fn compared(&self) -> Result<Vec<Vec<Box<dyn Prepared>>>, SettingsError> {
+        let prepared = |typed: S::Settings| -> Result<Box<dyn Prepared>, SettingsError> {
+            let scenario = Arc::clone(&self.scenario);
+            let mut setup = scenario
+                .setup(&typed)
+                .map_err(|reason| SettingsError::Impossible { scenario: scenario.name(), reason })?;
+            setup.config.schedule = self.setup.config.schedule;
+            let mut map = settings::to_map(&typed);
+            if let Some(schedule) = self.map.get(SCHEDULE) {
+                map.entry(SCHEDULE).or_insert_with(|| schedule.clone());
+            }
+            Ok(Box::new(TypedPrepared { scenario, settings: typed, map, setup }))
+        };
+        let groups = self.scenario.compared(&self.settings).into_iter();
+        groups.map(|group| group.into_iter().map(prepared).collect()).collect()
     }
 
     fn runner(&self) -> Box<dyn Runner + '_> {

@@ -36,6 +36,6 @@ pub use reproduction::{
     DecisionText, Expectation, OverrideText, Reproduction, ReproductionError, parse_overrides,
 };
 pub use run::{Costs, Driven, Driver, Outcome, Runner};
-pub use scenario::{Expected, Judgement, Run, Scenario, Setup};
+pub use scenario::{Expected, Figure, Judgement, Run, Scenario, Setup};
 pub use settings::{SettingsError, parse_pairs};
 pub use sweep::{Agreement, Found, Met, Sweep, SweepReport, sweep};

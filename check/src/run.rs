@@ -18,7 +18,7 @@ use crate::history::History;
 use crate::ledger::{Bookkeeper, Ledger};
 use crate::panics;
 use crate::reproduction::OverrideText;
-use crate::scenario::{Judgement, Note, Run, Scenario};
+use crate::scenario::{Figure, Judgement, Note, Run, Scenario};
 
 /// What came of one run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +39,8 @@ pub struct Outcome {
     pub faults: FaultCounts,
     /// Which of the scenario's situations occurred, and how often.
     pub met: BTreeMap<&'static str, u64>,
+    /// What the judge measured, in its order.
+    pub figures: Vec<(&'static str, Figure)>,
     /// Operations begun.
     pub operations: u64,
     /// What it cost.
@@ -210,6 +212,7 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
             violations: judgement.violations,
             faults: *world.fault_counts(),
             met,
+            figures: judgement.figures,
             operations: history.operations.len() as u64,
             costs: Costs {
                 completed: history.completed,

@@ -57,6 +57,13 @@ pub trait Scenario: Send + Sync + 'static {
         None
     }
 
+    /// The settings, over these, whose runs a report compares: in each group, the first is what the others are compared
+    /// with. None unless there is something to compare.
+    fn compared(&self, settings: &Self::Settings) -> Vec<Vec<Self::Settings>> {
+        let _ = settings;
+        Vec::new()
+    }
+
     /// Looks at the world after every step, and ends the run with the violation that it sees.
     #[inline]
     fn invariant(&self, world: &World<Self::Process>) -> Option<Violation> {
@@ -119,11 +126,21 @@ impl<P: Process> Run<'_, P> {
     }
 }
 
+/// Something that a judge measured in a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Figure {
+    /// So many.
+    Count(u64),
+    /// A span of the world's time.
+    Time(sim::Nanos),
+}
+
 /// What a judge finds.
 #[derive(Clone, Default, Debug)]
 pub struct Judgement {
     pub(crate) violations: Vec<Violation>,
     pub(crate) met: Vec<(&'static str, u64)>,
+    pub(crate) figures: Vec<(&'static str, Figure)>,
     pub(crate) time: sim::Nanos,
     pub(crate) memory: u64,
 }
@@ -139,6 +156,16 @@ impl Judgement {
     /// So many bytes are remembered at the end of this run, beyond the data: its cost.
     pub const fn remembered(&mut self, bytes: u64) {
         self.memory += bytes;
+    }
+
+    /// There were so many of these, for a report that [compares](Scenario::compared).
+    pub fn measured(&mut self, what: &'static str, count: u64) {
+        self.figures.push((what, Figure::Count(count)));
+    }
+
+    /// This took so long, for a report that [compares](Scenario::compared).
+    pub fn measured_time(&mut self, what: &'static str, span: sim::Nanos) {
+        self.figures.push((what, Figure::Time(span)));
     }
 
     /// A situation occurred so many times in this run.

@@ -105,7 +105,7 @@ pub(super) fn matrix(console: &mut Console<'_, '_>, verb: &MatrixVerb) -> Result
         report::json(console.streams.out, &MatrixText { agrees, seeds, cells })?;
         return Ok(Exit::holds(agrees));
     }
-    let write = if verb.markdown { markdown } else { words::table };
+    let write = if verb.markdown { words::markdown } else { words::table };
     let out = &mut *console.streams.out;
     write!(out, "{}\n{}\n", write(&verdicts(matrix, &cells)), write(&costs(matrix, &cells)))?;
     for (property, word) in &matrix.words {
@@ -229,17 +229,6 @@ fn tenths(total: u64, of: u64) -> String {
     }
 }
 
-fn markdown(rows: &[Vec<String>]) -> String {
-    let mut text = String::new();
-    for (number, row) in rows.iter().enumerate() {
-        text.extend(["| ", &row.join(" | "), " |\n"]);
-        if number == 0 {
-            text.extend(["|", &"---|".repeat(row.len()), "\n"]);
-        }
-    }
-    text
-}
-
 impl From<MatrixError> for CliError {
     fn from(error: MatrixError) -> Self {
         match error {
@@ -264,6 +253,6 @@ mod tests {
     #[test]
     fn a_table_for_markdown_has_a_head() {
         let rows = [vec![String::new(), "none".to_owned()], vec!["maybe".to_owned(), "holds".to_owned()]];
-        assert_eq!(markdown(&rows), "|  | none |\n|---|---|\n| maybe | holds |\n");
+        assert_eq!(words::markdown(&rows), "|  | none |\n|---|---|\n| maybe | holds |\n");
     }
 }

@@ -11,6 +11,7 @@
 //! Deliberately absent: anything that a library user could not do with [`crate::check`] and [`crate::traces`].
 
 mod check_history;
+mod compare;
 mod diff;
 mod error;
 mod explain;

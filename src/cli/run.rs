@@ -6,6 +6,7 @@ use check::{Expectation, Reproduction};
 use clap::Args;
 use sim::Overrides;
 
+use super::compare::{self, Format};
 use super::error::CliError;
 use super::options::{self, Settings};
 use super::report::{self, RunReport};
@@ -13,7 +14,8 @@ use super::{Console, Exit, files, words};
 
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  snowglobe run rpc/s3-at-least-once --seed 17 --set clients=3 --trace run.jsonl.zst"
+    after_help = "Examples:\n  snowglobe run rpc/s3-at-least-once --seed 17 --set clients=3 --trace run.jsonl.zst\n  \
+                  snowglobe run crawler/c9-distributed --site target/doc/snowglobe --report"
 )]
 pub(super) struct Run {
     /// The scenario; `list` shows them all
@@ -35,6 +37,13 @@ pub(super) struct Run {
     /// Tell the whole run, or its last N events, instead of only what led to a violation
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "18446744073709551615", value_parser = options::lines)]
     story: Option<usize>,
+    /// Run what the scenario compares (of a distributed crawler, 1, 8 and 64 workers, with and without faults) and print
+    /// what was measured as a table
+    #[arg(long, conflicts_with_all = ["overrides", "trace", "repro", "story"])]
+    report: bool,
+    /// With --report: print a table for a Markdown page
+    #[arg(long, requires = "report", conflicts_with = "json")]
+    markdown: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -47,6 +56,14 @@ pub(super) fn run(console: &mut Console<'_, '_>, verb: &Run) -> Result<Exit, Cli
     }
     let prepared = verb.settings.prepare(options::find(console.catalogue, &verb.scenario)?)?;
     let prepared = &*prepared;
+    if verb.report {
+        let format = match (verb.json, verb.markdown) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Markdown,
+            _ => Format::Columns,
+        };
+        return compare::compare(console, prepared, verb.seed, format);
+    }
     let overrides = verb.overrides.as_deref().map_or_else(|| Ok(Overrides::default()), files::overrides)?;
     let outcome = match &verb.trace {
         Some(path) => files::trace(prepared, verb.seed, &overrides, path)?,

@@ -334,7 +334,8 @@ fn faults(out: &mut dyn Write, report: &SweepReport) -> Result<(), CliError> {
     let fired = report.faults.named().filter(|(_, times)| *times > 0);
     rows.extend(fired.map(|(name, times)| vec![name.to_owned(), times.to_string()]));
     match rows.len() {
-        1 if report.runs == 0 => {}
+        // What was found, or met, needed none.
+        1 if report.runs == 0 || report.violated > 0 || !report.situations.is_empty() => {}
         1 => writeln!(out, "\nno fault fired: runs in which nothing goes wrong prove little")?,
         _ => write!(out, "\n{}", words::table(&rows))?,
     }

@@ -81,6 +81,18 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// The same for a Markdown page: the first row is the head.
+pub(super) fn markdown(rows: &[Vec<String>]) -> String {
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        text.extend(["| ", &row.join(" | "), " |\n"]);
+        if number == 0 {
+            text.extend(["|", &"---|".repeat(row.len()), "\n"]);
+        }
+    }
+    text
+}
+
 /// The command that runs this again.
 pub(super) fn command(program: &str, prepared: &dyn Prepared, seed: u64, more: &[&str]) -> String {
     let mut words =
