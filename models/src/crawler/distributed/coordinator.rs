@@ -9,7 +9,7 @@ use sim::tasks::Runtime;
 use sim::{NodeId, OpId, Status};
 
 use super::frontier::{self, Entry, Frontier, LOG};
-use super::scheme::{LEASE, Results, Scheme, Spelling, Termination, WhenDown, pause};
+use super::scheme::{Keeping, LEASE, Redirects, Results, Scheme, Spelling, Termination, WhenDown, pause};
 use super::{CrawlMessage, DistributedNote, Outcome, Url, address};
 
 /// The coordinator that the crawl begins at, and that ends it.
@@ -153,15 +153,17 @@ impl Coordinator {
         if !duplicate || self.scheme.results == Results::All {
             let (page, links) = match outcome {
                 Outcome::Page { links } => (true, links),
-                Outcome::Moved { to } => (false, vec![to]),
-                Outcome::Down if self.scheme.when_down == WhenDown::Retried => {
-                    let rt = &self.rt;
-                    let again = |tries| pause(tries, rt.random_below(1 << 32));
+                Outcome::Moved { to } if self.scheme.redirects == Redirects::Followed => (false, vec![to]),
+                Outcome::Down if self.scheme.when_down != WhenDown::TakenForMissing => {
+                    let again = |tries| match self.scheme.when_down {
+                        WhenDown::RetriedAtOnce => 0,
+                        _ => pause(tries, self.rt.random_below(1 << 32)),
+                    };
                     self.state.borrow_mut().frontier.put_off(&url, again, now);
                     self.rt.send(worker, CrawlMessage::Kept { lease });
                     return;
                 }
-                Outcome::Missing | Outcome::Down => (false, Vec::new()),
+                Outcome::Missing | Outcome::Down | Outcome::Moved { .. } => (false, Vec::new()),
             };
             let links = links.into_iter().map(|link| match self.scheme.spelling {
                 Spelling::Normal => Url::from(&*address::normalised(&link)),
@@ -182,7 +184,14 @@ impl Coordinator {
     }
 
     fn log(&self, entry: &Entry) {
-        self.rt.append(LOG, entry.line());
+        let line = match (self.scheme.keeping, entry) {
+            (Keeping::PagesOnly, Entry::Known(_)) => String::new(),
+            (Keeping::PagesOnly, Entry::Done { url, page, .. }) => {
+                Entry::Done { url: url.clone(), page: *page, new: Vec::new() }.line()
+            }
+            _ => entry.line(),
+        };
+        self.rt.append(LOG, line);
         self.state.borrow_mut().logged += 1;
         let foreign = self.state.borrow_mut().frontier.apply(entry);
         self.tell(foreign);
@@ -213,6 +222,9 @@ impl Coordinator {
 
     /// Sends a confirmation of all that was logged so far.
     fn confirm(&self, to: NodeId, confirmation: CrawlMessage) {
+        if self.scheme.keeping == Keeping::ConfirmedTooSoon {
+            self.rt.send(to, confirmation.clone());
+        }
         let coordinator = self.clone();
         self.rt.spawn("confirm", async move {
             coordinator.synced().await;

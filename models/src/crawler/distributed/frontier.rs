@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use sim::{Nanos, NodeId};
 
-use super::scheme::{LEASE, Scheme};
+use super::scheme::{LEASE, Refill, Scheme};
 use super::{Url, address};
 
 /// The file that a coordinator's frontier is logged in.
@@ -85,8 +85,22 @@ struct Host {
     /// When a URL may be fetched, and the URL.
     waiting: BTreeSet<(Nanos, Url)>,
     on_lease: u32,
-    /// When the host has rested.
-    free_at: Nanos,
+    /// When each of the tokens comes back that are neither there nor on lease.
+    back_at: Vec<Nanos>,
+}
+
+impl Host {
+    /// How many tokens are not there.
+    fn out(&self, now: Nanos, refill: Refill) -> usize {
+        let on_lease = if refill == Refill::AfterLease { self.on_lease as usize } else { 0 };
+        on_lease + self.back_at.iter().filter(|at| **at > now).count()
+    }
+
+    /// A token comes back then. Those that are back already are forgotten.
+    fn rests(&mut self, now: Nanos, until: Nanos) {
+        self.back_at.retain(|at| *at > now);
+        self.back_at.push(until);
+    }
 }
 
 /// The frontier.
@@ -179,13 +193,16 @@ impl Frontier {
         if now < self.closed_until {
             return None;
         }
-        let rests = self.scheme.delay > 0;
+        let Scheme { delay, tokens, refill, .. } = self.scheme;
         let host = self.hosts.values_mut().find(|host| {
             let due = host.waiting.first().is_some_and(|(at, _)| *at <= now);
-            due && !(rests && (host.on_lease > 0 || host.free_at > now))
+            due && (delay == 0 || host.out(now, refill) < tokens as usize)
         })?;
         let (_, url) = host.waiting.pop_first()?;
         host.on_lease += 1;
+        if refill == Refill::AfterGrant {
+            host.rests(now, now + delay);
+        }
         self.last_lease += 1;
         self.leases.insert(self.last_lease, Lease { url: url.clone(), expires: now + LEASE });
         Some((self.last_lease, url))
@@ -212,12 +229,14 @@ impl Frontier {
         left
     }
 
-    /// Ends a lease, and lets its host rest.
+    /// Ends a lease. Its host rests before it has the token back.
     pub(super) fn release(&mut self, lease: u64, now: Nanos) -> Option<Url> {
         let Lease { url, .. } = self.leases.remove(&lease)?;
         let host = self.hosts.entry(address::host(&url).into()).or_default();
         host.on_lease -= 1;
-        host.free_at = now + self.scheme.delay;
+        if self.scheme.delay > 0 && self.scheme.refill == Refill::AfterLease {
+            host.rests(now, now + self.scheme.delay);
+        }
         Some(url)
     }
 

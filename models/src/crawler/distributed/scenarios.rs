@@ -1,20 +1,26 @@
 //! The distributed crawler as scenarios: the right one, and each wrong choice.
 
+use std::sync::OnceLock;
+
 use check::{Expected, Judgement, Run, Scenario, Setup};
 use serde::{Deserialize, Serialize};
 use sim::tasks::Tasks;
-use sim::{Config, Delay, Limits, MILLIS, SECONDS};
+use sim::{Config, Delay, Limits, MILLIS, Nanos, SECONDS};
 
 use super::coordinator::Coordinator;
 use super::judge::{
-    self, ABANDONED, AGAIN, BOUNDED, DOWN, DUPLICATE, ENDS, EVERY_PAGE, EXPIRED, ONCE, RECOVERED,
+    ABANDONED, AGAIN, BOUNDED, BURST, CAME_BACK, Crawl, DOWN, DUPLICATE, ENDS, EVERY_PAGE, EXPIRED, ONCE,
+    RECOVERED, REDIRECTED, RENEWED, RESTS, SPELLED, SPLIT,
 };
-use super::judge::{REDIRECTED, RESTS};
-use super::scheme::{Acceptance, Partitioning, Renewal, Results, Scheme, Spelling, Termination, WhenDown};
+use super::scheme::{
+    Acceptance, Keeping, Partitioning, Redirects, Refill, Renewal, Results, Scheme, Spelling, Termination,
+    WhenDown,
+};
 use super::worker::{Weather, Worker};
 use super::{CrawlMessage, Url};
 use crate::crawler::scenarios::{CrawlerSettings, WebSource};
 use crate::networks::NetworkName;
+use crate::web::Web;
 
 /// What can be set in every scenario of the distributed crawler.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -26,7 +32,9 @@ pub struct DistributedSettings {
     pub workers: u32,
     /// The network and the faults.
     pub network: NetworkName,
-    /// How long a host rests between two fetches, in milliseconds; with 0, any number of them go on at once.
+    /// How many tokens a host has, 1 to 1,000: so many fetches of it go on at once, and so many begin within a delay.
+    pub tokens: u32,
+    /// How long a host rests before a token comes back, in milliseconds; with 0, any number of fetches go on at once.
     pub delay_ms: u64,
     /// Whether pages are slow or down for a while, and links are written in every way there is.
     pub rough: bool,
@@ -40,6 +48,9 @@ pub struct DistributedSettings {
     pub site: String,
     /// The page of the directory that the crawl starts from; empty for `index.html`.
     pub start: String,
+    /// The web, once it was asked for: a directory is read once.
+    #[serde(skip)]
+    loaded: OnceLock<Web>,
 }
 
 /// A distributed crawler.
@@ -54,14 +65,21 @@ pub struct DistributedScenario {
 }
 
 impl DistributedSettings {
-    fn crawled(&self) -> CrawlerSettings {
-        CrawlerSettings {
+    /// # Errors
+    /// A sentence that says why there is no such web.
+    fn web(&self) -> Result<Web, String> {
+        if let Some(web) = self.loaded.get() {
+            return Ok(web.clone());
+        }
+        let settings = CrawlerSettings {
             web: self.web,
             pages: self.pages,
             web_seed: self.web_seed,
             site: self.site.clone(),
             start: self.start.clone(),
-        }
+        };
+        let web = settings.web()?;
+        Ok(self.loaded.get_or_init(|| web).clone())
     }
 }
 
@@ -90,6 +108,7 @@ impl Scenario for DistributedScenario {
             coordinators: self.scheme.coordinators,
             workers: 3,
             network: NetworkName::Hostile,
+            tokens: self.scheme.tokens,
             delay_ms: self.scheme.delay / MILLIS,
             rough: true,
             web: self.web,
@@ -97,22 +116,29 @@ impl Scenario for DistributedScenario {
             web_seed: 1,
             site: String::new(),
             start: String::new(),
+            loaded: OnceLock::new(),
         }
     }
 
     fn setup(&self, settings: &DistributedSettings) -> Result<Setup<Tasks<CrawlMessage>>, String> {
-        let &DistributedSettings { coordinators, workers, network, delay_ms, rough, .. } = settings;
+        let &DistributedSettings { coordinators, workers, network, tokens, delay_ms, rough, .. } = settings;
         within("coordinators", coordinators.into(), 1, 16)?;
         within("workers", workers.into(), 1, 1_000)?;
+        within("tokens", tokens.into(), 1, 1_000)?;
         within("delay_ms", delay_ms, 0, 60_000)?;
-        let web = settings.crawled().web()?;
-        let scheme = Scheme { coordinators, delay: delay_ms * MILLIS, ..self.scheme };
+        let web = settings.web()?;
+        let scheme = Scheme { coordinators, tokens, delay: delay_ms * MILLIS, ..self.scheme };
         let mut config = Config::new(coordinators + workers);
         config.network = network.network();
         config.faults = network.faults();
         // A disk that is asked for little and takes its time: what is not durable yet is worth something.
         config.sync_delay = Delay::Uniform { min: 5 * MILLIS, max: 40 * MILLIS };
         let time = if web.len() > 1_000 { 1_000_000 * SECONDS } else { 30 * SECONDS };
+        // A crawl of a large web takes longer than the troubles of a small one: they last as long as some of it.
+        let troubles = web.len() as u64 * MILLIS;
+        if config.faults.until < Nanos::MAX {
+            config.faults.until = config.faults.until.max(troubles);
+        }
         config.limits = Limits { time, steps: 100_000_000, ..Limits::default() };
         let names = (1..=coordinators).map(|n| format!("coordinator-{n}"));
         let names = names.chain((1..=workers).map(|n| format!("worker-{n}"))).collect();
@@ -136,8 +162,19 @@ impl Scenario for DistributedScenario {
         run: &Run<'_, Tasks<CrawlMessage>>,
         judgement: &mut Judgement,
     ) {
-        let web = settings.crawled().web().expect("the world was made with it");
-        judge::judge(run, &web, settings.coordinators, settings.delay_ms * MILLIS, judgement);
+        let web = settings.web().expect("the world was made with it");
+        let &DistributedSettings { coordinators, tokens, delay_ms, rough, .. } = settings;
+        Crawl { run, web: &web, coordinators, tokens, delay: delay_ms * MILLIS, rough }.judge(judgement);
+    }
+
+    /// One worker and many, in a world in which nothing goes wrong and in one in which everything does.
+    fn compared(&self, settings: &DistributedSettings) -> Vec<Vec<DistributedSettings>> {
+        let worlds = [(NetworkName::Reliable, false), (NetworkName::Hostile, true)];
+        let group = |(network, rough)| {
+            let with = |workers| DistributedSettings { workers, network, rough, ..settings.clone() };
+            [1, 8, 64].map(with).to_vec()
+        };
+        worlds.map(group).to_vec()
     }
 }
 
@@ -167,6 +204,8 @@ const SEVERAL: DistributedScenario = DistributedScenario {
     ..BASE
 };
 
+const TWO_TOKENS: Scheme = Scheme { tokens: 2, ..SEVERAL.scheme };
+
 /// Every distributed crawler.
 #[allow(clippy::too_many_lines, reason = "a table")]
 pub fn scenarios() -> Vec<DistributedScenario> {
@@ -174,13 +213,47 @@ pub fn scenarios() -> Vec<DistributedScenario> {
         DistributedScenario {
             name: "c9-distributed",
             about: "C9: leases with heartbeats, results deduplicated, a frontier on disk, an end that is found in two rounds",
-            situations: &[EXPIRED, RECOVERED, DUPLICATE, DOWN, REDIRECTED, ABANDONED, AGAIN],
+            situations: &[
+                EXPIRED, RENEWED, RECOVERED, CAME_BACK, DUPLICATE, DOWN, REDIRECTED, SPELLED, ABANDONED,
+                AGAIN,
+            ],
             ..BASE
         },
         DistributedScenario {
             name: "c9-several-coordinators",
             about: "C9: the same on four hosts that consistent hashing splits over three coordinators",
-            situations: &[EXPIRED, RECOVERED, DUPLICATE, DOWN, REDIRECTED, ABANDONED, AGAIN],
+            situations: &[
+                EXPIRED, RENEWED, RECOVERED, CAME_BACK, DUPLICATE, DOWN, REDIRECTED, SPELLED, SPLIT,
+                ABANDONED, AGAIN,
+            ],
+            ..SEVERAL
+        },
+        DistributedScenario {
+            name: "c9-token-bucket",
+            about: "C9: a host has two tokens: two fetches of it at once, and two within the time in which one comes back",
+            scheme: TWO_TOKENS,
+            situations: &[BURST, EXPIRED, RECOVERED, SPLIT],
+            ..SEVERAL
+        },
+        DistributedScenario {
+            name: "c9-token-back-too-soon",
+            about: "C9: a token comes back some time after it was given, although the fetch may not have begun",
+            expected: Expected::Violates(RESTS),
+            scheme: Scheme { refill: Refill::AfterGrant, ..TWO_TOKENS },
+            ..SEVERAL
+        },
+        DistributedScenario {
+            name: "c9-frontier-in-memory",
+            about: "C9: the pages are on disk and the frontier is not: after a crash there is nothing left to do",
+            expected: Expected::Violates(EVERY_PAGE),
+            scheme: Scheme { keeping: Keeping::PagesOnly, ..SEVERAL.scheme },
+            ..SEVERAL
+        },
+        DistributedScenario {
+            name: "c9-confirmed-too-soon",
+            about: "C9: a coordinator confirms what is not durable yet: after a crash nobody has the URL",
+            expected: Expected::Violates(EVERY_PAGE),
+            scheme: Scheme { keeping: Keeping::ConfirmedTooSoon, ..SEVERAL.scheme },
             ..SEVERAL
         },
         DistributedScenario {
@@ -237,6 +310,21 @@ pub fn scenarios() -> Vec<DistributedScenario> {
             about: "C9: a page whose host is down for a while is taken for missing",
             expected: Expected::Violates(EVERY_PAGE),
             scheme: Scheme { when_down: WhenDown::TakenForMissing, ..Scheme::RIGHT },
+            ..BASE
+        },
+        DistributedScenario {
+            name: "c9-no-backoff",
+            about: "C9: a page whose host is down is fetched again as soon as politeness allows, for as long as it is down",
+            expected: Expected::Violates(BOUNDED),
+            scheme: Scheme { when_down: WhenDown::RetriedAtOnce, delay: 5 * MILLIS, ..SEVERAL.scheme },
+            ..SEVERAL
+        },
+        DistributedScenario {
+            name: "c9-redirect-ignored",
+            about: "C9: an address that a page has moved from is taken for a page that is missing",
+            expected: Expected::Violates(EVERY_PAGE),
+            scheme: Scheme { redirects: Redirects::Ignored, ..Scheme::RIGHT },
+            web: WebSource::Chain,
             ..BASE
         },
     ]

@@ -43,6 +43,17 @@ pub(super) enum Results {
     All,
 }
 
+/// What a coordinator keeps over a crash, and when it says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Keeping {
+    /// The frontier and the pages, and it confirms what is durable.
+    Everything,
+    /// The pages; the frontier is in memory.
+    PagesOnly,
+    /// Both, but it confirms before they are durable.
+    ConfirmedTooSoon,
+}
+
 /// When the first coordinator takes the crawl for over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Termination {
@@ -77,8 +88,28 @@ pub(super) enum Partitioning {
 pub(super) enum WhenDown {
     /// It is fetched again, with longer and longer pauses.
     Retried,
+    /// It is fetched again as soon as its host has rested.
+    RetriedAtOnce,
     /// It is taken for missing.
     TakenForMissing,
+}
+
+/// What becomes of the address to which a page has moved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Redirects {
+    /// It is a link.
+    Followed,
+    /// It is ignored.
+    Ignored,
+}
+
+/// When a host gets the token of a fetch back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refill {
+    /// When it has rested since the lease ended: nobody knows when in the lease the fetch began.
+    AfterLease,
+    /// When it has rested since the lease was given, although the lease may still be on its way.
+    AfterGrant,
 }
 
 /// How the crawl is done.
@@ -87,11 +118,16 @@ pub(super) struct Scheme {
     pub(super) renewal: Renewal,
     pub(super) acceptance: Acceptance,
     pub(super) results: Results,
+    pub(super) keeping: Keeping,
     pub(super) termination: Termination,
     pub(super) spelling: Spelling,
     pub(super) partitioning: Partitioning,
     pub(super) when_down: WhenDown,
-    /// How long a host rests between two fetches; with 0, any number of them go on at once.
+    pub(super) redirects: Redirects,
+    pub(super) refill: Refill,
+    /// How many tokens a host has: so many fetches of it go on at once, and so many begin within a delay.
+    pub(super) tokens: u32,
+    /// How long a host rests before a token comes back; with 0, any number of fetches go on at once.
     pub(super) delay: Nanos,
     pub(super) coordinators: u32,
 }
@@ -101,10 +137,14 @@ impl Scheme {
         renewal: Renewal::Heartbeats,
         acceptance: Acceptance::Fresh,
         results: Results::FirstWins,
+        keeping: Keeping::Everything,
         termination: Termination::TwoRounds,
         spelling: Spelling::Normal,
         partitioning: Partitioning::ByHost,
         when_down: WhenDown::Retried,
+        redirects: Redirects::Followed,
+        refill: Refill::AfterLease,
+        tokens: 1,
         delay: 30 * MILLIS,
         coordinators: 2,
     };

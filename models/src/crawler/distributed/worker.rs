@@ -154,7 +154,7 @@ impl Worker {
 
     /// 1 to 20 ms; a slow page takes longer than a lease.
     fn span(&self, page: Option<PageId>) -> Nanos {
-        let slow = self.weather.rough && page.is_some_and(|page| page.0 % 7 == 3);
+        let slow = self.weather.rough && page.is_some_and(is_slow);
         let least = if slow { LEASE + 50 * MILLIS } else { MILLIS };
         least + self.rt.random_below(19 * MILLIS)
     }
@@ -182,4 +182,9 @@ impl Worker {
     async fn pause(&self, tries: u32) {
         self.rt.sleep(pause(tries, self.rt.random_below(1 << 32))).await;
     }
+}
+
+/// Whether a page takes longer than a lease, where the weather is rough.
+pub(super) const fn is_slow(page: PageId) -> bool {
+    page.0 % 7 == 3
 }
