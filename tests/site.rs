@@ -46,6 +46,51 @@ fn right_crawlers_fetch_every_page_of_a_directory_once_and_wrong_ones_are_found(
 }
 
 #[test]
+fn a_report_compares_workers_with_and_without_faults_and_finds_the_pages_of_the_directory() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    // Each page links to the next two and to one that is missing.
+    for page in 0..120 {
+        let links = [page + 1, page + 2, 1_000 + page].map(|to| format!("<a href=\"p{to}.html\">x</a>"));
+        let name = if page == 0 { "index.html".to_owned() } else { format!("p{page}.html") };
+        fs::write(directory.path().join(name), links.concat()).expect("it can be written");
+    }
+    let dir = directory.path().to_str().expect("UTF-8");
+    let args = ["run", "crawler/c9-distributed", "--site", dir, "--report"];
+    let (exit, out, err) = ask(&args);
+    assert_eq!(exit, Exit::Holds, "{out}{err}");
+    let rows: Vec<Vec<&str>> = out
+        .lines()
+        .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect())
+        .collect();
+    let head = rows.iter().position(|row| row.contains(&"speed-up")).expect("the table has a head");
+    let column = |name: &str| rows[head].iter().position(|cell| *cell == name).expect("the column is there");
+    let of = |name: &str| rows[head + 1..head + 7].iter().map(|row| row[column(name)]).collect::<Vec<_>>();
+    assert_eq!(of("workers"), ["1", "8", "64", "1", "8", "64"], "{out}");
+    assert_eq!(of("network"), ["reliable", "reliable", "reliable", "hostile", "hostile", "hostile"], "{out}");
+    assert_eq!((of("pages by traversal"), of("pages stored")), (vec!["120"; 6], vec!["120"; 6]), "{out}");
+    assert_eq!(of("verdict"), ["holds"; 6], "{out}");
+    let speed_up: Vec<u64> =
+        of("speed-up").iter().map(|text| text.replace('.', "").parse().unwrap()).collect();
+    assert_eq!((speed_up[0], speed_up[3]), (100, 100), "{out}");
+    assert!(speed_up[1] > 200, "eight workers are faster than one: {out}");
+    assert!(of("fetched again")[..3] == ["0"; 3] && of("fetched again")[3..] != ["0"; 3], "{out}");
+
+    let (exit, json, _) = ask(&[&args[..], &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).expect("one JSON document");
+    assert_eq!((exit, &json["groups"][1][2]["figures"]["pages stored"]), (Exit::Holds, &120.into()));
+    let (exit, markdown, _) = ask(&[&args[..], &["--markdown"]].concat());
+    assert_eq!((exit, markdown.lines().filter(|line| line.starts_with("| ")).count()), (Exit::Holds, 7));
+
+    // A crawler that takes a page for missing while its host is down does not agree with the traversal.
+    let wrong = ["run", "crawler/c9-down-is-missing", "--site", dir, "--report"];
+    let (exit, out, _) = ask(&wrong);
+    assert_eq!(exit, Exit::Violated);
+    assert!(out.contains("violates    every page is stored: the crawl ended without"), "{out}");
+    let (exit, _, err) = ask(&["run", "crawler/c1-serial", "--site", dir, "--report"]);
+    assert_eq!((exit, err.lines().count()), (Exit::Unusable, 1), "{err}");
+}
+
+#[test]
 fn what_is_no_site_is_refused_in_a_sentence() {
     let empty = tempfile::tempdir().expect("a temporary directory");
     let empty = empty.path().to_str().expect("UTF-8");
