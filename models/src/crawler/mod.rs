@@ -1,6 +1,8 @@
 //! Web crawlers inside one node, written with tasks so that they read like the Go programs of the lecture: serial, with a
 //! lock, with channels, and with the mistakes that are usually made.
 //!
+//! [`remote`] fetches by remote procedure call, and [`distributed`] is a crawler of many machines.
+//!
 //! A fetch takes a random time and is told to the judges. The web is the lecture's, a generated one, one in a JSON file, or
 //! a real directory of HTML pages.
 

@@ -194,9 +194,10 @@ impl Frontier {
             return None;
         }
         let Scheme { delay, tokens, refill, .. } = self.scheme;
-        let host = self.hosts.values_mut().find(|host| {
+        // A page of a directory has no host, and nobody has to rest.
+        let (_, host) = self.hosts.iter_mut().find(|(name, host)| {
             let due = host.waiting.first().is_some_and(|(at, _)| *at <= now);
-            due && (delay == 0 || host.out(now, refill) < tokens as usize)
+            due && (delay == 0 || name.is_empty() || host.out(now, refill) < tokens as usize)
         })?;
         let (_, url) = host.waiting.pop_first()?;
         host.on_lease += 1;

@@ -106,7 +106,11 @@ impl<P: Process<Message = CrawlMessage>> Crawl<'_, P> {
         let mut bursts = 0;
         for (stamp, note) in &self.run.history.notes {
             let DistributedNote::Fetch { page: Some(page), url } = note else { continue };
-            let of_host = latest.entry(self.web.host(*page)).or_default();
+            let host = self.web.host(*page);
+            if host.is_empty() {
+                continue;
+            }
+            let of_host = latest.entry(host).or_default();
             bursts += u64::from(of_host.back().is_some_and(|before| stamp.time - before.time < self.delay));
             of_host.push_back(*stamp);
             if of_host.len() <= self.tokens as usize {

@@ -12,7 +12,11 @@
 //!
 //! Each of these is a choice in a `Scheme`, and each wrong one is a planted bug.
 //!
-//! Deliberately absent: robots.txt, pages that change, and more than one fetch at a time of a host that must rest.
+//! A host has a bucket of tokens, by default one. A lease takes one, which comes back when the host has rested after the end
+//! of the lease. So no more fetches of a host than tokens go on at once, and no more begin within a rest, whenever in its
+//! lease a fetch begins.
+//!
+//! Deliberately absent: robots.txt, and pages that change.
 
 mod address;
 mod coordinator;
