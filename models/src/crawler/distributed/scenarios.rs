@@ -134,7 +134,7 @@ impl Scenario for DistributedScenario {
         config.faults = network.faults();
         // A disk that is asked for little and takes its time: what is not durable yet is worth something.
         config.sync_delay = Delay::Uniform { min: 5 * MILLIS, max: 40 * MILLIS };
-        let time = if web.len() > 1_000 { 1_000_000 * SECONDS } else { 30 * SECONDS };
+        let time = if web.len() > 100 { 1_000_000 * SECONDS } else { 30 * SECONDS };
         // A crawl of a large web takes longer than the troubles of a small one: they last as long as some of it.
         let troubles = web.len() as u64 * MILLIS;
         if config.faults.until < Nanos::MAX {

@@ -123,7 +123,7 @@ impl Scenario for RemoteScenario {
         let mut config = Config::new(2);
         config.network = network.with_server(2);
         config.faults = network.faults();
-        let time = if web.len() > 1_000 { 1_000_000 * SECONDS } else { 120 * SECONDS };
+        let time = if web.len() > 100 { 1_000_000 * SECONDS } else { 120 * SECONDS };
         config.limits = Limits { time, steps: 100_000_000, ..Limits::default() };
         faults.apply(&mut config, 1);
         let scheme = self.scheme;
