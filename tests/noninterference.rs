@@ -41,7 +41,9 @@ fn decide(event: &Event<'_>, how: u32, delay: Nanos) -> Option<Decision> {
         (Kind::Send, 2) => Some(Decision::Fate(vec![delay])),
         (Kind::Send, _) => Some(Decision::Fate(vec![delay, 2 * delay + 1])),
         (Kind::Recv | Kind::Fire | Kind::Boot, 0..=2) => Some(Decision::Crash(Some(how))),
-        (Kind::Fire, _) => Some(Decision::Order(how)),
+        (Kind::Recv | Kind::Fire, 3) => Some(Decision::Late(u64::MAX)),
+        (Kind::Recv | Kind::Fire, 4 | 5) => Some(Decision::Late(delay)),
+        (Kind::Recv | Kind::Fire, _) => Some(Decision::Order(how)),
         (Kind::Crash, _) => Some(Decision::Keep(how.is_multiple_of(2))),
         _ => None,
     }
