@@ -129,10 +129,10 @@ async fn perform(rt: Rt, shared: Rc<Shared>, task: usize, ops: Vec<Op>) -> usize
             Op::Sleep => rt.sleep(5).await,
         }
     }
-    for lock in 0..2 {
-        if held[lock].is_some() {
+    for (lock, guard) in held.iter_mut().enumerate() {
+        if guard.is_some() {
             shared.did(task, Did::Unlocked(lock));
-            held[lock] = None;
+            *guard = None;
         }
     }
     shared.did(task, Did::Ended)
@@ -286,7 +286,7 @@ fn random_program(seed: u64) -> Vec<Vec<Op>> {
     (0..2 + roll(2))
         .map(|_| {
             let mut ops = Vec::new();
-            for _ in 0..1 + roll(4) {
+            for _ in 0..=roll(4) {
                 let which = roll(2) as usize;
                 match roll(12) {
                     0..=2 if careful => ops.extend([Op::Lock(0), Op::Write(which), Op::Unlock(0)]),

@@ -168,6 +168,7 @@ impl Leads {
     }
 
     /// The state that the operation leads to from this one, or that there is none; `None` if it is not remembered.
+    #[allow(clippy::option_option, reason = "one is whether it is remembered, the other where it leads")]
     pub(super) fn get(&self, from: StateId, operation: u32) -> Option<Option<StateId>> {
         let (state, other, to) = self.slots[self.slot(from, operation)];
         (state == from && other == operation).then_some((to != NONE).then_some(to))

@@ -139,6 +139,8 @@ impl<'t> Overlay<'t> {
         let (in_a, in_b) = (Handlers::of(a, &of_a.handlers), Handlers::of(b, &of_b.handlers));
         overlay.add_absences(a, &of_a.handlers, &in_b, true);
         overlay.add_absences(b, &of_b.handlers, &in_a, false);
+        overlay.add_turns(a, &of_a.handlers, &in_a, true);
+        overlay.add_turns(b, &of_b.handlers, &in_b, false);
         overlay.find_swaps(&in_a);
         overlay
     }
@@ -172,6 +174,19 @@ impl<'t> Overlay<'t> {
             if differs && let Some(place) = others.first_since(event.node_name, event.t) {
                 let to = self.vertex(place, !of_a);
                 self.graph.add_edge(from, to, ());
+            }
+        }
+    }
+
+    /// To every handler line that is in `trace` only from the others of its node at that instant: which of them goes first
+    /// follows from when each came, and no line tells that of what came while the node was paused.
+    fn add_turns(&mut self, trace: &Trace, handlers: &[usize], own: &Handlers<'_>, of_a: bool) {
+        for event in handlers.iter().map(|place| trace.event(*place)) {
+            let to = self.vertex(event.index, of_a);
+            if self.pair(to.index()).is_some_and(|pair| pair.relation().is_none()) {
+                for place in own.at(event.node_name, event.t).filter(|place| *place != event.index) {
+                    self.graph.add_edge(self.vertex(place, of_a), to, ());
+                }
             }
         }
     }
@@ -212,6 +227,13 @@ impl<'t> Handlers<'t> {
             of_nodes.entry(event.node_name).or_default().push((event.t, event.index));
         }
         Self(of_nodes)
+    }
+
+    /// The places of those at this time.
+    fn at(&self, node: &str, time: u64) -> impl Iterator<Item = usize> {
+        let all = self.0.get(node).map_or(&[][..], Vec::as_slice);
+        let from = all.partition_point(|(t, _)| *t < time);
+        all[from..].iter().take_while(move |(t, _)| *t == time).map(|(_, place)| *place)
     }
 
     /// The place of the first one at `time` or later.
