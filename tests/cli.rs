@@ -104,6 +104,7 @@ settings    with their defaults; --set KEY=VALUE changes one
   loss        10
   network     lossy
   calm        true
+  schedule    random
 "
     );
 }
@@ -117,7 +118,7 @@ fn list_speaks_json() {
             "name": "counter/wrong",
             "about": "A server that applies whatever arrives.",
             "expected": {"verdict": "violated", "property": "applied-once"},
-            "settings": {"increments": 3, "loss": 10, "network": "lossy", "calm": true},
+            "settings": {"increments": 3, "loss": 10, "network": "lossy", "calm": true, "schedule": "random"},
             "situations": ["retry"],
         }])
     );

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use sim::{FaultCounts, Overrides};
 
 use crate::catalogue::Prepared;
+use crate::linearizability::UNDECIDED;
 use crate::run::{Costs, Outcome, Runner};
 use crate::scenario::Expected;
 
@@ -89,6 +90,9 @@ impl SweepReport {
         match expected {
             Expected::Holds if self.violated > 0 => {
                 Agreement::Differs(format!("violated in {} runs", self.violated))
+            }
+            Expected::Holds if self.situations.contains_key(UNDECIDED) => {
+                Agreement::Differs(format!("undecided in {} runs", self.situations[UNDECIDED].runs))
             }
             Expected::Violates(_) | Expected::ViolatesBoth(..) => {
                 let planted: Vec<&str> = expected.properties().collect();

@@ -146,8 +146,9 @@ pub struct Checked<K, S> {
     pub steps: u64,
 }
 
-/// The property that a judge reports as violated whose search ran out of its budget: what is undecided does not hold.
-pub const UNDECIDED: &str = "linearizability is decided";
+/// The situation that a judge reports whose search ran out of its budget. A scenario that must hold does not if one of its
+/// runs was left undecided.
+pub const UNDECIDED: &str = "linearizability left undecided";
 
 /// The answer of a check. Operations are meant by their index.
 #[derive(Clone, PartialEq, Eq, Debug)]
