@@ -23,7 +23,7 @@ const SUGGESTED: usize = 12;
     after_help = "Examples:
   snowglobe diff lost.jsonl delivered.jsonl
   snowglobe diff rpc/s8-at-most-once --seeds 3 4
-  snowglobe diff rpc/s3-at-least-once --seed 2 --without 'lose reply #1 server -> client-1'
+  snowglobe diff rpc/s3-at-least-once --seed 2 --without 'lose reply #4 server -> client-1'
   snowglobe diff rpc/s3-at-least-once --seed 0 --with 'lose reply #1 server -> client-1'
 
 A decision is named by what it does, as why-not tells it: `lose reply #2 server -> client-1`, `crash server after effect 2 of \
