@@ -45,6 +45,8 @@ pub trait Prepared: Send + Sync {
     fn changes(&self) -> Map<String, Value>;
     /// The nodes' names.
     fn nodes(&self) -> &[String];
+    /// The same scenario with another value of one numeric setting; `None` if it is impossible.
+    fn resized(&self, key: &str, value: u64) -> Option<Box<dyn Prepared>>;
     /// Something that runs it, one seed after another, in one world's memory. It stays on its thread.
     fn runner(&self) -> Box<dyn Runner + '_>;
 }
@@ -126,6 +128,12 @@ impl<S: Scenario> Prepared for TypedPrepared<S> {
 
     fn nodes(&self) -> &[String] {
         &self.setup.nodes
+    }
+
+    fn resized(&self, key: &str, value: u64) -> Option<Box<dyn Prepared>> {
+        let mut changes = self.changes();
+        changes.insert(key.to_owned(), value.into());
+        self.scenario.prepare(&changes).ok()
     }
 
     fn runner(&self) -> Box<dyn Runner + '_> {
