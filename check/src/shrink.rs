@@ -106,7 +106,14 @@ pub fn shrink(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Option<Shrunk>, rayon::ThreadPoolBuildError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(what.jobs).build()?;
-    let search = Search { prepared, what, stop, progress, runs: AtomicU64::new(0) };
+    let search = Search {
+        prepared,
+        what,
+        stop,
+        progress,
+        runs: AtomicU64::new(0),
+        limit: AtomicU64::new(what.runs_max),
+    };
     let first = search.look(&what.overrides);
     let Some(violation) = first.outcome.violations.first() else { return Ok(None) };
     let mut shrunk = Shrunk {
@@ -122,7 +129,23 @@ pub fn shrink(
         shrunk.become_run(overrides, listed);
     }
     pool.install(|| {
+        // Some of the budget is kept, in case that the list is too long.
+        search.limit.store(what.runs_max.div_ceil(4), Ordering::Relaxed);
         search.minimise(&mut shrunk);
+        search.limit.store(what.runs_max, Ordering::Relaxed);
+        if shrunk.overrides.otherwise() != what.overrides.otherwise()
+            && (!shrunk.minimal || shrunk.needed.len() > LISTED_MAX)
+        {
+            let mut thrown = shrunk.clone();
+            thrown.become_run(what.overrides.clone(), first.clone());
+            search.minimise(&mut thrown);
+            if (thrown.minimal, shrunk.needed.len()) > (shrunk.minimal, thrown.needed.len()) {
+                shrunk = thrown;
+            }
+        }
+        if !shrunk.minimal {
+            search.minimise(&mut shrunk);
+        }
         if shrunk.overrides.otherwise() == Otherwise::Calm
             && let Some((overrides, plain)) = search.plain(&shrunk)
         {
@@ -136,6 +159,9 @@ pub fn shrink(
     shrunk.runs = search.runs.load(Ordering::Relaxed);
     Ok(Some(shrunk))
 }
+
+/// A list longer than this may be a plan in which everything goes wrong, which the plan itself says better.
+const LISTED_MAX: usize = 16;
 
 /// Settings of these names say how large a scenario is, and a smaller one that fails is a better one.
 pub const SIZES: [&str; 3] = ["clients", "calls", "operations"];
@@ -167,7 +193,8 @@ pub fn smaller_scenario(
             let mut best_yet = best.as_ref().map_or(shrunk, |(_, shrunk)| shrunk).clone();
             let Some(smaller) = current.resized(key, size) else { continue };
             let runs = AtomicU64::new(best_yet.runs);
-            let search = Search { prepared: &*smaller, what, stop, progress, runs };
+            let limit = AtomicU64::new(what.runs_max);
+            let search = Search { prepared: &*smaller, what, stop, progress, runs, limit };
             let Some((overrides, looked)) = search.by_names(&best_yet, best_yet.overrides.otherwise(), &[])
             else {
                 continue;
@@ -201,6 +228,8 @@ struct Search<'a> {
     stop: &'a AtomicBool,
     progress: &'a (dyn Fn(u64) + Sync),
     runs: AtomicU64,
+    /// How many runs may be made for now.
+    limit: AtomicU64,
 }
 
 impl Search<'_> {
@@ -209,7 +238,8 @@ impl Search<'_> {
     }
 
     fn is_over(&self, more: u64) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.runs.load(Ordering::Relaxed) + more > self.what.runs_max
+        self.stop.load(Ordering::Relaxed)
+            || self.runs.load(Ordering::Relaxed) + more > self.limit.load(Ordering::Relaxed)
     }
 
     fn look(&self, overrides: &Overrides) -> Looked {

@@ -354,7 +354,7 @@ fn why(trace: &Trace, causality: &Causality<'_>, event: &Event<'_>) -> String {
         _ if cause.index + 1 == event.index => String::new(),
         _ => {
             let (_, what) = story::words(&cause);
-            let what: String = what.split([' ', ':']).take(3).collect::<Vec<_>>().join(" ");
+            let what = what.split(" {").next().unwrap_or_default();
             format!("by {what} at {at}")
         }
     }
