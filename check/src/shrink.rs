@@ -139,7 +139,7 @@ pub fn shrink(
             let mut thrown = shrunk.clone();
             thrown.become_run(what.overrides.clone(), first.clone());
             search.minimise(&mut thrown);
-            if (thrown.minimal, shrunk.needed.len()) > (shrunk.minimal, thrown.needed.len()) {
+            if thrown.minimal && (!shrunk.minimal || thrown.needed.len() < shrunk.needed.len()) {
                 shrunk = thrown;
             }
         }
