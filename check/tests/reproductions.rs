@@ -211,7 +211,6 @@ fn what_went_wrong_listed_is_the_same_run() {
         failing += 1;
         let original = runner.run(seed, &Overrides::default());
         assert_eq!(listed.outcome.digest, original.digest, "seed {seed}");
-        assert_eq!(listed.overrides.otherwise(), Otherwise::Calm);
     }
     assert!(failing > 10, "{failing} seeds fail");
 }
