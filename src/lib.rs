@@ -10,6 +10,7 @@
 //! protocols that come with it. `examples/counter.rs` is a protocol of one's own, from message to verdict.
 
 pub mod cli;
+pub mod prop;
 
 pub use check;
 pub use models;

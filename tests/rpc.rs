@@ -129,7 +129,7 @@ fn the_life_of_a_call_is_told() {
     let (exit, life) = said(&[&run[..], &["--op", "c1/1"]].concat());
     assert_eq!(exit, Exit::Holds);
     assert_golden("cli-explain-op.txt", &life);
-    let (exit, list) = said(&run);
+    let (exit, list) = said(&[&run[..], &["--calls"]].concat());
     assert_eq!(exit, Exit::Holds);
     assert_golden("cli-explain.txt", &list);
 }

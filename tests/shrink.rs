@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::{Map, Value, json};
 use sim::Overrides;
-use snowglobe::check::shrink::{Shrink, Shrunk, shrink};
+use snowglobe::check::shrink::{Shrink, Shrunk, shrink, without};
 use snowglobe::check::{Expected, Prepared};
 use snowglobe::cli::{self, Exit};
 use snowglobe::sim;
@@ -21,7 +21,7 @@ fn shrunk(prepared: &dyn Prepared, seed: u64, jobs: usize) -> Option<Shrunk> {
 }
 
 fn names(shrunk: &Shrunk) -> Vec<String> {
-    shrunk.needed.iter().map(|needed| needed.mend.undoes()).collect()
+    shrunk.needed.iter().map(|needed| needed.name.clone()).collect()
 }
 
 fn first_failing(prepared: &dyn Prepared) -> u64 {
@@ -33,7 +33,7 @@ fn first_failing(prepared: &dyn Prepared) -> u64 {
 fn an_account_that_loses_twice_needs_one_lost_reply() {
     let prepared = prepare("rpc/s3-at-least-once", json!({"clients": 1, "calls": 1, "network": "dslabs"}));
     let shrunk = shrunk(&*prepared, first_failing(&*prepared), 0).unwrap();
-    assert_eq!(names(&shrunk), ["lose reply #1 server -> client-1"]);
+    assert_eq!(names(&shrunk), ["lose reply server -> client-1 of call client-1/1, attempt 1"]);
     assert!(shrunk.minimal && shrunk.faults_before > 1);
     assert!(shrunk.needed[0].without.as_ref().unwrap().holds());
 }
@@ -53,11 +53,10 @@ fn what_is_left_fails_again_and_each_fault_of_it_is_needed() {
         assert_eq!((again.digest, again.unmatched), (shrunk.outcome.digest, Vec::new()), "{}", entry.name());
         assert!(shrunk.minimal, "{}", entry.name());
         for needed in &shrunk.needed {
-            let mut without = shrunk.overrides.clone();
-            without.set(needed.mend.event, needed.mend.decision.clone());
-            let outcome = runner.run(seed, &without);
-            assert!(outcome.violations.iter().all(|v| v.property != property), "{}", needed.mend.undoes());
+            let outcome = runner.run(seed, &without(&shrunk.overrides, needed));
+            assert!(outcome.violations.iter().all(|v| v.property != property), "{}", needed.name);
         }
+        println!("{} {} {:?} {:?}", entry.name(), shrunk.runs, shrunk.overrides.otherwise(), names(&shrunk));
         faults.push((shrunk.needed.len(), shrunk.runs));
     }
     faults.sort_unstable();

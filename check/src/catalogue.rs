@@ -50,6 +50,8 @@ pub trait Prepared: Send + Sync {
     /// # Errors
     /// If some of these settings are impossible.
     fn compared(&self) -> Result<Vec<Vec<Box<dyn Prepared>>>, SettingsError>;
+    /// The same scenario with another value of one numeric setting; `None` if it is impossible.
+    fn resized(&self, key: &str, value: u64) -> Option<Box<dyn Prepared>>;
     /// Something that runs it, one seed after another, in one world's memory. It stays on its thread.
     fn runner(&self) -> Box<dyn Runner + '_>;
 }
@@ -150,6 +152,12 @@ impl<S: Scenario> Prepared for TypedPrepared<S> {
         };
         let groups = self.scenario.compared(&self.settings).into_iter();
         groups.map(|group| group.into_iter().map(prepared).collect()).collect()
+    }
+
+    fn resized(&self, key: &str, value: u64) -> Option<Box<dyn Prepared>> {
+        let mut changes = self.changes();
+        changes.insert(key.to_owned(), value.into());
+        self.scenario.prepare(&changes).ok()
     }
 
     fn runner(&self) -> Box<dyn Runner + '_> {

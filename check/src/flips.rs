@@ -86,6 +86,12 @@ pub fn flips(trace: &Trace) -> Vec<Flip> {
             {
                 flip(event.by, format!("no {}", namer.fault(&event)), Decision::Strike(false), true);
             }
+            // By the sync that was asked for.
+            Kind::Disk if event.field("action").is_some_and(|action| action == "failed") => {
+                let what =
+                    namer.name(&format!("failed sync {} of {}", text(&event, "name"), event.node_name), " #");
+                flip(event.by, format!("no {what}"), Decision::Sync(Ok(())), true);
+            }
             _ => {}
         }
         if let Some(handler) = namer.handler(&event) {

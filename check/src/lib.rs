@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod likelihood;
 pub mod linearizability;
 pub mod matrix;
+pub mod names;
 mod panics;
 pub mod picks;
 mod reproduction;
@@ -33,7 +34,8 @@ pub use explore::{Explore, ExploreReport, Violated, explore};
 pub use history::{Ended, History, Operation};
 pub use ledger::{CallName, Ledger};
 pub use reproduction::{
-    DecisionText, Expectation, OverrideText, Reproduction, ReproductionError, parse_overrides,
+    DecisionText, Expectation, OtherwiseText, OverrideLine, OverrideText, Reproduction, ReproductionError,
+    from_header, parse_overrides, resolve_overrides, tell, to_header,
 };
 pub use run::{Costs, Driven, Driver, Outcome, Runner};
 pub use scenario::{Expected, Figure, Judgement, Run, Scenario, Setup};

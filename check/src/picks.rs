@@ -83,7 +83,12 @@ pub fn fewer_picks(
 
 fn picks_of(overrides: &Overrides) -> Vec<(EventId, Decision)> {
     let all = overrides.iter().map(|(event, decision)| (event, decision.clone()));
-    all.filter(|(_, decision)| matches!(decision, Decision::Order(_) | Decision::Late(_))).collect()
+    all.filter(|(_, decision)| is_pick(decision)).collect()
+}
+
+/// Whether a decision is one about when an event happens.
+pub(crate) const fn is_pick(decision: &Decision) -> bool {
+    matches!(decision, Decision::Order(_) | Decision::Late(_))
 }
 
 fn without(overrides: &Overrides, mut gone: impl FnMut(&(EventId, Decision)) -> bool) -> Overrides {

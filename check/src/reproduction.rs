@@ -1,8 +1,20 @@
 //! A reproduction: seed and overrides, in a small file that a person can read and edit.
+//!
+//! What is decided is written by [name](crate::names), or by the id of an event. `otherwise` says how all else is decided:
+//! `thrown` by the dice, as in any run; `calm`, where nothing goes wrong that is not listed; or `plain`, where moreover
+//! every message takes the shortest time that its link has. So a reproduction that was shrunk is short, and one that was
+//! made before an unrelated change of the program still means the same.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
-use sim::{Decision, EventId, Nanos, Overrides, SyncError};
+use sim::{Decision, EventId, Nanos, Otherwise, Overrides, SyncError};
+
+use crate::catalogue::Prepared;
+use crate::names::{self, NameError, Names, Resolved};
 
 /// The format's name, in every file.
 const FORMAT: &str = "snowglobe-repro";
@@ -24,7 +36,10 @@ pub struct Reproduction {
     pub seed: u64,
     /// The decisions that are fixed.
     #[serde(default)]
-    pub overrides: Vec<OverrideText>,
+    pub overrides: Vec<OverrideLine>,
+    /// How all others are made.
+    #[serde(default, skip_serializing_if = "OtherwiseText::is_thrown")]
+    pub otherwise: OtherwiseText,
     /// What the run must show.
     #[serde(default)]
     pub expect: Expectation,
@@ -39,6 +54,87 @@ pub struct Expectation {
     /// The digest in 16 hexadecimal digits; not compared if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+}
+
+/// How what is not listed is decided, as it is written. See [`Otherwise`].
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OtherwiseText {
+    /// By the dice and the plan.
+    #[default]
+    Thrown,
+    /// Nothing goes wrong.
+    Calm,
+    /// Nothing goes wrong, and every message takes the shortest time.
+    Plain,
+}
+
+impl OtherwiseText {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    fn is_thrown(&self) -> bool {
+        *self == Self::Thrown
+    }
+
+    /// A sentence for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Thrown => "thrown by the dice",
+            Self::Calm => "nothing goes wrong; delays are thrown by the dice",
+            Self::Plain => "nothing goes wrong; every message takes the shortest time of its link",
+        }
+    }
+}
+
+impl From<Otherwise> for OtherwiseText {
+    fn from(otherwise: Otherwise) -> Self {
+        match otherwise {
+            Otherwise::Thrown => Self::Thrown,
+            Otherwise::Calm => Self::Calm,
+            Otherwise::Plain => Self::Plain,
+        }
+    }
+}
+
+impl From<OtherwiseText> for Otherwise {
+    fn from(text: OtherwiseText) -> Self {
+        match text {
+            OtherwiseText::Thrown => Self::Thrown,
+            OtherwiseText::Calm => Self::Calm,
+            OtherwiseText::Plain => Self::Plain,
+        }
+    }
+}
+
+/// One fixed decision as it is written in a reproduction.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum OverrideLine {
+    /// By its [name](crate::names).
+    Named(String),
+    /// By the id of its event.
+    ById(OverrideText),
+}
+
+impl<'de> Deserialize<'de> for OverrideLine {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Line;
+        impl<'de> Visitor<'de> for Line {
+            type Value = OverrideLine;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a decision in words, or an object with the id of an event and a decision")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<OverrideLine, E> {
+                Ok(OverrideLine::Named(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OverrideLine, A::Error> {
+                OverrideText::deserialize(MapAccessDeserializer::new(map)).map(OverrideLine::ById)
+            }
+        }
+        deserializer.deserialize_any(Line)
+    }
 }
 
 /// One fixed decision as it is written: the event's id, and one of the decisions.
@@ -95,6 +191,12 @@ pub enum ReproductionError {
         /// Of which event.
         event: String,
     },
+    /// A name is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// Two names decide the same.
+    #[error("these decide the same: {0:?} and {1:?}")]
+    SameTwice(String, String),
 }
 
 impl Reproduction {
@@ -106,8 +208,19 @@ impl Reproduction {
         overrides: &Overrides,
         expect: Expectation,
     ) -> Self {
-        let overrides = overrides.iter().map(OverrideText::from).collect();
-        Self { format: FORMAT.to_owned(), version: VERSION, scenario, settings, seed, overrides, expect }
+        let otherwise = overrides.otherwise().into();
+        let overrides = overrides.iter().map(OverrideText::from).map(OverrideLine::ById).collect();
+        let format = FORMAT.to_owned();
+        Self { format, version: VERSION, scenario, settings, seed, overrides, otherwise, expect }
+    }
+
+    /// A reproduction of a run in which this was decided, by names where there are some.
+    pub fn named(prepared: &dyn Prepared, seed: u64, overrides: &Overrides, expect: Expectation) -> Self {
+        let empty = Self::new(prepared.name(), prepared.changes(), seed, overrides, expect);
+        if empty.overrides.is_empty() {
+            return empty;
+        }
+        Self { overrides: tell(prepared, seed, overrides), ..empty }
     }
 
     /// Reads one.
@@ -130,13 +243,84 @@ impl Reproduction {
         Ok(serde_json::from_str(text)?)
     }
 
-    /// The fixed decisions.
+    /// The fixed decisions, of which those by names are found in the run.
     ///
     /// # Errors
-    /// If an id is malformed, or two overrides contradict each other.
-    pub fn overrides(&self) -> Result<Overrides, ReproductionError> {
-        parse_overrides(&self.overrides)
+    /// If an id is malformed, a name is none, or two overrides contradict each other.
+    pub fn resolve(&self, prepared: &dyn Prepared) -> Result<Resolved, ReproductionError> {
+        resolve_overrides(prepared, self.seed, &self.overrides, self.otherwise)
     }
+}
+
+/// Every decision that is fixed in a run, by name where it has one, in the order of the run.
+pub fn tell(prepared: &dyn Prepared, seed: u64, overrides: &Overrides) -> Vec<OverrideLine> {
+    let trace = names::traced(prepared, seed, overrides);
+    let names = Names::of(&trace);
+    let place = |id: EventId| trace.find(id).map(|event| event.index).min();
+    let mut decisions: Vec<_> = overrides.iter().collect();
+    decisions.sort_by_key(|(id, _)| place(*id));
+    let line = |(id, decision): (EventId, &Decision)| {
+        let name = names.tell(prepared.nodes(), id, decision);
+        name.map_or_else(|| OverrideLine::ById((id, decision).into()), OverrideLine::Named)
+    };
+    decisions.into_iter().map(line).collect()
+}
+
+/// The decisions that these lines fix in the run from a seed.
+///
+/// # Errors
+/// If an id is malformed, a name is none, or two overrides contradict each other.
+pub fn resolve_overrides(
+    prepared: &dyn Prepared,
+    seed: u64,
+    lines: &[OverrideLine],
+    otherwise: OtherwiseText,
+) -> Result<Resolved, ReproductionError> {
+    let (mut by_id, mut named) = (Vec::new(), Vec::new());
+    for line in lines {
+        match line {
+            OverrideLine::ById(text) => by_id.push(text.clone()),
+            OverrideLine::Named(text) => named.push((text.clone(), names::parse(text, prepared.nodes())?)),
+        }
+    }
+    let twice = |index: usize| {
+        let (_, one) = &named[index];
+        let kind = |other: &names::Named| std::mem::discriminant(&other.decision);
+        let mut earlier = named[..index].iter();
+        earlier.find(|(_, other)| other.subject == one.subject && kind(other) == kind(one))
+    };
+    if let Some((index, (other, _))) = (0..named.len()).find_map(|index| Some((index, twice(index)?))) {
+        return Err(ReproductionError::SameTwice(other.clone(), named[index].0.clone()));
+    }
+    let mut fixed = parse_overrides(&by_id)?;
+    fixed.set_otherwise(otherwise.into());
+    names::resolve(prepared, seed, fixed, named)
+        .map_err(|(one, other)| ReproductionError::SameTwice(one, other))
+}
+
+/// Overrides as the header of a trace has them.
+pub fn to_header(overrides: &Overrides) -> Vec<Value> {
+    let otherwise = OtherwiseText::from(overrides.otherwise());
+    let first = (!otherwise.is_thrown()).then(|| serde_json::json!({ "otherwise": otherwise }));
+    first.into_iter().chain(overrides.iter().map(OverrideText::from).map(|text| Value::from(&text))).collect()
+}
+
+/// Overrides from the header of a trace.
+///
+/// # Errors
+/// If one of them is of no form that this program knows, or two of them contradict each other.
+pub fn from_header(values: Vec<Value>) -> Result<Overrides, ReproductionError> {
+    let mut otherwise = OtherwiseText::Thrown;
+    let mut texts = Vec::new();
+    for value in values {
+        match value.get("otherwise") {
+            Some(said) => otherwise = serde_json::from_value(said.clone())?,
+            None => texts.push(serde_json::from_value::<OverrideText>(value)?),
+        }
+    }
+    let mut overrides = parse_overrides(&texts)?;
+    overrides.set_otherwise(otherwise.into());
+    Ok(overrides)
 }
 
 /// The decisions that these texts fix.

@@ -6,7 +6,6 @@ use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::sync::Arc;
 
-use serde_json::Value;
 use sim::{
     Candidate, Digest, Ending, EventId, FaultCounts, Message, Nanos, Observer, Overrides, Process, Record,
     Stamp, Touch, Violation, Watch, World,
@@ -313,7 +312,7 @@ impl<S: Scenario> Runner for TypedRunner<'_, S> {
             scenario: self.prepared.scenario.name(),
             seed,
             configuration: self.prepared.map.clone(),
-            overrides: overrides.iter().map(OverrideText::from).map(|text| Value::from(&text)).collect(),
+            overrides: crate::reproduction::to_header(overrides),
             nodes: self.prepared.setup.nodes.clone(),
             algorithms: Algorithms::default(),
         };

@@ -1,26 +1,34 @@
 //! From a failing seed to the few faults that matter.
 //!
-//! What went wrong in a run by design (a lost, late or doubled message, a crash, a fault that struck) is taken away, piece by
-//! piece, as long as the *same property* is still violated: first all of it, then halves, quarters, and in the end each
-//! alone, which is delta debugging (Zeller and Hildebrandt, IEEE TSE 28, 2002) on a set that is read anew from the run
-//! after each success, because another course of events throws other dice. What is left is 1-minimal: without any one of
-//! it, the property holds or another is violated. Where one fault is needed only because it puts off what another fault
-//! happens to, the other is tried at what is called the same without it. Candidates of one size run in parallel, and the first in order that still
-//! fails is taken, whichever was done first.
+//! First nothing goes wrong any more but what went wrong in this run, each of it a decision that is
+//! [listed](sim::Otherwise). Of that, piece by piece is taken away as long as the *same property* is still violated: first
+//! all of it, then halves, quarters, and in the end each alone, which is delta debugging (Zeller and Hildebrandt, IEEE TSE
+//! 28, 2002). What is left is 1-minimal: without any one of it, the property holds or another is violated. Where one fault is
+//! needed only because it puts off what another fault happens to, the other is tried at what has the same
+//! [name](crate::names) without it. Then every message takes its shortest time, if that still does; delays that are listed
+//! are rounded; and [`smaller_scenario`] has fewer clients and calls.
+//!
+//! Where a run cannot be listed (a message that was damaged unnoticed), the dice stay as they are, and what goes wrong is
+//! mended instead, read anew from the run after each success, because another course of events throws other dice.
+//!
+//! Candidates of one size run in parallel, and the first in order that still fails is taken, whichever was done first.
 //!
 //! A schedule that is fixed in the run ends with the [fewest picks](crate::picks).
 //!
-//! Deliberately absent: sizes of the scenario.
+//! Deliberately absent: what messages contain.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rayon::prelude::*;
-use sim::Overrides;
-use traces::Trace;
+use serde::Deserialize;
+use sim::{Decision, EventId, Nanos, Otherwise, Overrides, SyncError};
+use traces::{Kind, Trace};
 
 use crate::catalogue::Prepared;
 use crate::flips::{Flip, flips};
-use crate::picks::fewer_picks;
+use crate::names::{self, Names};
+use crate::picks::{fewer_picks, is_pick};
 use crate::run::Outcome;
 
 /// What to shrink.
@@ -39,6 +47,8 @@ pub struct Shrink {
 /// A fault that is needed.
 #[derive(Clone, Debug)]
 pub struct Needed {
+    /// Its [name](crate::names), as a reproduction has it.
+    pub name: String,
     /// The decision that takes it away.
     pub mend: Flip,
     /// The run without it; `None` if it was not tried any more.
@@ -62,7 +72,8 @@ pub struct Shrunk {
     pub picks: (usize, usize),
     /// How many runs it took.
     pub runs: u64,
-    /// Whether every fault and every pick that is left was shown to be needed; not if the budget was spent or somebody was in a hurry.
+    /// Whether every fault and every pick that is left was shown to be needed; not if the budget was spent or somebody was
+    /// in a hurry.
     pub minimal: bool,
 }
 
@@ -70,6 +81,24 @@ impl Shrunk {
     fn is_violated_by(&self, run: &Outcome) -> bool {
         run.violations.iter().any(|violation| violation.property == self.property)
     }
+
+    /// Goes on from another run.
+    fn become_run(&mut self, overrides: Overrides, looked: Looked) {
+        self.overrides = overrides;
+        self.outcome = looked.outcome;
+        self.needed = looked.needed;
+    }
+}
+
+/// Decisions without one of them.
+pub fn without(overrides: &Overrides, fault: &Needed) -> Overrides {
+    let mut overrides = overrides.clone();
+    // What is listed is taken from the list; what the dice threw is decided otherwise.
+    match overrides.otherwise() {
+        Otherwise::Thrown => overrides.set(fault.mend.event, fault.mend.decision.clone()),
+        Otherwise::Calm | Otherwise::Plain => overrides.unset(fault.mend.event, &fault.mend.decision),
+    }
+    overrides
 }
 
 /// Shrinks a run; `None` if it violates nothing. `progress` is called with the number of runs made, from any thread.
@@ -83,45 +112,130 @@ pub fn shrink(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Option<Shrunk>, rayon::ThreadPoolBuildError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(what.jobs).build()?;
-    let Looked { outcome, mends, .. } = look(prepared, what.seed, &what.overrides);
-    let Some(violation) = outcome.violations.first() else { return Ok(None) };
+    let search = Search {
+        prepared,
+        what,
+        stop,
+        progress,
+        runs: AtomicU64::new(0),
+        limit: AtomicU64::new(what.runs_max),
+    };
+    let first = search.look(&what.overrides);
+    let Some(violation) = first.outcome.violations.first() else { return Ok(None) };
     let mut shrunk = Shrunk {
         property: violation.property.clone(),
-        outcome,
+        outcome: first.outcome.clone(),
         overrides: what.overrides.clone(),
-        faults_before: mends.len(),
-        needed: mends.into_iter().map(|mend| Needed { mend, without: None }).collect(),
-        picks: (0, 0),
-        runs: 1,
+        faults_before: first.needed.len(),
+        needed: first.needed.clone(),
+        picks: (picks(&what.overrides), picks(&what.overrides)),
+        runs: 0,
         minimal: false,
     };
-    let search = Search { prepared, what, stop, progress, runs: AtomicU64::new(1) };
-    while let Some(smaller) = pool.install(|| search.smaller(&mut shrunk)) {
-        let Looked { outcome, mends, .. } = look(prepared, what.seed, &smaller);
-        search.runs.fetch_add(1, Ordering::Relaxed);
-        shrunk.outcome = outcome;
-        shrunk.overrides = smaller;
-        shrunk.needed = mends.into_iter().map(|mend| Needed { mend, without: None }).collect();
+    if let Some((overrides, listed)) = search.listed(&shrunk, &first) {
+        shrunk.become_run(overrides, listed);
     }
+    pool.install(|| {
+        // Some of the budget is kept, in case that the list is too long.
+        search.limit.store(what.runs_max.div_ceil(4), Ordering::Relaxed);
+        search.minimise(&mut shrunk);
+        search.limit.store(what.runs_max, Ordering::Relaxed);
+        if shrunk.overrides.otherwise() != what.overrides.otherwise()
+            && (!shrunk.minimal || shrunk.needed.len() > LISTED_MAX)
+        {
+            let mut thrown = shrunk.clone();
+            thrown.become_run(what.overrides.clone(), first.clone());
+            search.minimise(&mut thrown);
+            if thrown.minimal && (!shrunk.minimal || thrown.needed.len() < shrunk.needed.len()) {
+                shrunk = thrown;
+            }
+        }
+        if !shrunk.minimal {
+            search.minimise(&mut shrunk);
+        }
+        if shrunk.overrides.otherwise() == Otherwise::Calm
+            && let Some((overrides, plain)) = search.plain(&shrunk)
+        {
+            shrunk.become_run(overrides, plain);
+            search.minimise(&mut shrunk);
+        }
+        if search.round_delays(&mut shrunk) {
+            search.minimise(&mut shrunk);
+        }
+        // A fault that the picks needed may not be needed without them, and the other way round.
+        while search.let_go_of_picks(&mut shrunk) {
+            search.minimise(&mut shrunk);
+        }
+    });
     shrunk.runs = search.runs.load(Ordering::Relaxed);
-    search.let_go_of_picks(&mut shrunk);
     Ok(Some(shrunk))
 }
 
-/// A run, what went wrong in it, and what else could have.
-struct Looked {
-    outcome: Outcome,
-    mends: Vec<Flip>,
-    others: Vec<Flip>,
+/// How many picks are fixed.
+fn picks(overrides: &Overrides) -> usize {
+    overrides.iter().filter(|(_, decision)| is_pick(decision)).count()
 }
 
-fn look(prepared: &dyn Prepared, seed: u64, overrides: &Overrides) -> Looked {
-    let mut bytes = Vec::new();
-    let written = prepared.runner().trace(seed, overrides, &mut bytes);
-    let outcome = written.expect("a vector takes everything that is written");
-    let trace = Trace::parse(bytes, "the run that is shrunk").expect("what was written can be read");
-    let (mends, others) = flips(&trace).into_iter().partition(|flip| flip.mends);
-    Looked { outcome, mends, others }
+/// A list longer than this may be a plan in which everything goes wrong, which the plan itself says better.
+const LISTED_MAX: usize = 16;
+
+/// Settings of these names say how large a scenario is, and a smaller one that fails is a better one.
+pub const SIZES: [&str; 3] = ["clients", "calls", "operations"];
+
+/// The same scenario with fewer clients and calls in which the same names of decisions violate the same property, and what
+/// of them is needed there; `None` if there is none.
+///
+/// # Errors
+/// If the threads cannot be started.
+pub fn smaller_scenario(
+    prepared: &dyn Prepared,
+    what: &Shrink,
+    shrunk: &Shrunk,
+    stop: &AtomicBool,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Option<(Box<dyn Prepared>, Shrunk)>, rayon::ThreadPoolBuildError> {
+    if shrunk.overrides.otherwise() == Otherwise::Thrown || !shrunk.minimal {
+        return Ok(None);
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(what.jobs).build()?;
+    let mut best: Option<(Box<dyn Prepared>, Shrunk)> = None;
+    for key in SIZES {
+        let current = best.as_ref().map_or(prepared, |(prepared, _)| &**prepared);
+        let Some(size) = current.settings().get(key).and_then(serde_json::Value::as_u64) else { continue };
+        let mut sizes: Vec<u64> = (1..size.min(SMALL)).collect();
+        sizes.extend((SMALL..size).filter(|size| size.is_power_of_two()));
+        for size in sizes {
+            let current = best.as_ref().map_or(prepared, |(prepared, _)| &**prepared);
+            let mut best_yet = best.as_ref().map_or(shrunk, |(_, shrunk)| shrunk).clone();
+            let Some(smaller) = current.resized(key, size) else { continue };
+            let runs = AtomicU64::new(best_yet.runs);
+            let limit = AtomicU64::new(what.runs_max);
+            let search = Search { prepared: &*smaller, what, stop, progress, runs, limit };
+            let Some((overrides, looked)) = search.by_names(&best_yet, best_yet.overrides.otherwise(), &[])
+            else {
+                continue;
+            };
+            best_yet.become_run(overrides, looked);
+            pool.install(|| search.minimise(&mut best_yet));
+            best_yet.runs = search.runs.load(Ordering::Relaxed);
+            if best_yet.minimal {
+                best = Some((smaller, best_yet));
+                break;
+            }
+        }
+    }
+    Ok(best)
+}
+
+/// Every size below this is tried, and above it powers of two.
+const SMALL: u64 = 8;
+
+/// A run, and what went wrong in it.
+#[derive(Clone)]
+struct Looked {
+    outcome: Outcome,
+    trace: std::sync::Arc<Trace>,
+    needed: Vec<Needed>,
 }
 
 struct Search<'a> {
@@ -130,15 +244,154 @@ struct Search<'a> {
     stop: &'a AtomicBool,
     progress: &'a (dyn Fn(u64) + Sync),
     runs: AtomicU64,
+    /// How many runs may be made for now.
+    limit: AtomicU64,
 }
 
 impl Search<'_> {
+    fn count(&self, runs: u64) {
+        (self.progress)(self.runs.fetch_add(runs, Ordering::Relaxed) + runs);
+    }
+
+    fn is_over(&self, more: u64) -> bool {
+        self.stop.load(Ordering::Relaxed)
+            || self.runs.load(Ordering::Relaxed) + more > self.limit.load(Ordering::Relaxed)
+    }
+
+    fn look(&self, overrides: &Overrides) -> Looked {
+        self.count(1);
+        let mut bytes = Vec::new();
+        let written = self.prepared.runner().trace(self.what.seed, overrides, &mut bytes);
+        let outcome = written.expect("a vector takes everything that is written");
+        let trace = Trace::parse(bytes, "the run that is shrunk").expect("what was written can be read");
+        let needed = self.needed(&trace, overrides);
+        Looked { outcome, trace: std::sync::Arc::new(trace), needed }
+    }
+
+    /// What can be taken away from a run: what is listed, or what went wrong.
+    fn needed(&self, trace: &Trace, overrides: &Overrides) -> Vec<Needed> {
+        let names = Names::of(trace);
+        let mends = flips(trace).into_iter().filter(|flip| flip.mends);
+        if overrides.otherwise() == Otherwise::Thrown {
+            let named = |mend: Flip| Needed { name: mend.undoes(), mend, without: None };
+            return mends.map(named).collect();
+        }
+        let mends: Vec<Flip> = mends.collect();
+        let mut needed: Vec<(usize, Needed)> = Vec::new();
+        for (event, decision) in overrides.iter().filter(|(_, decision)| !is_pick(decision)) {
+            let name = names.tell(self.prepared.nodes(), event, decision);
+            let name = name.unwrap_or_else(|| format!("decide about {event}"));
+            let is_it = |flip: &&Flip| {
+                flip.event == event
+                    && std::mem::discriminant(&flip.decision) == std::mem::discriminant(decision)
+            };
+            let found = trace.find(event).next();
+            let time = found.map_or(0, |event| event.t);
+            let decision = decision.clone();
+            let mend = mends.iter().find(is_it).cloned();
+            let mend = mend.unwrap_or_else(|| Flip {
+                name: format!("no {name}"),
+                time,
+                event,
+                decision,
+                mends: true,
+            });
+            // A fault has no line of its own.
+            let place = trace.events().position(|line| line.t >= mend.time).unwrap_or(trace.len());
+            let place = found.map_or(place, |event| event.index);
+            needed.push((place, Needed { name, mend, without: None }));
+        }
+        needed.sort_by_key(|(place, _)| *place);
+        needed.into_iter().map(|(_, needed)| needed).collect()
+    }
+
+    /// The same run, in which nothing goes wrong but what is listed; none if it cannot be listed.
+    fn listed(&self, shrunk: &Shrunk, original: &Looked) -> Option<(Overrides, Looked)> {
+        if shrunk.overrides.otherwise() != Otherwise::Thrown {
+            return None;
+        }
+        let mut overrides = shrunk.overrides.clone();
+        overrides.set_otherwise(Otherwise::Calm);
+        for needed in &original.needed {
+            overrides.set(needed.mend.event, made(&original.trace, &needed.mend)?);
+        }
+        let fates = fates(&original.trace);
+        // What a plan wrote or a partition stopped shows only beside a run without it.
+        for _ in 0..ROUNDS {
+            let looked = self.look(&overrides);
+            let mut same = true;
+            if looked.outcome.digest != original.outcome.digest {
+                for (event, fate) in self::fates(&looked.trace) {
+                    if let Some(was) = fates.get(&event).filter(|was| **was != fate) {
+                        overrides.set(event, Decision::Fate(was.clone()));
+                        same = false;
+                    }
+                }
+            }
+            if same {
+                return shrunk.is_violated_by(&looked.outcome).then(|| {
+                    let overrides = matched(&overrides, &looked.outcome);
+                    let needed = self.needed(&looked.trace, &overrides);
+                    (overrides, Looked { needed, ..looked })
+                });
+            }
+        }
+        None
+    }
+
+    /// What is left, with every message as fast as its link lets it.
+    fn plain(&self, shrunk: &Shrunk) -> Option<(Overrides, Looked)> {
+        self.by_names(shrunk, Otherwise::Plain, &[])
+            .filter(|(_, run)| run.needed.len() <= shrunk.needed.len())
+    }
+
+    /// The run in which what has the same names is decided the same, but for some of it; none if it violates another
+    /// property, or nothing.
+    fn by_names(&self, shrunk: &Shrunk, otherwise: Otherwise, but: &[usize]) -> Option<(Overrides, Looked)> {
+        if self.is_over(shrunk.needed.len() as u64 + 1) {
+            return None;
+        }
+        let kept = shrunk.needed.iter().enumerate().filter(|(index, _)| !but.contains(index));
+        let mut fixed = Overrides::otherwise_so(otherwise);
+        for (event, pick) in shrunk.overrides.iter().filter(|(_, decision)| is_pick(decision)) {
+            fixed.set(event, pick.clone());
+        }
+        let mut named = Vec::new();
+        for (_, Needed { name, mend, .. }) in kept {
+            match names::parse(name, self.prepared.nodes()) {
+                Ok(read) => named.push((name.clone(), read)),
+                Err(_) => {
+                    fixed.set(mend.event, shrunk.overrides.fixed(mend.event, &mend.decision)?.clone());
+                }
+            }
+        }
+        self.count(named.len() as u64);
+        let resolved = names::resolve(self.prepared, self.what.seed, fixed, named).ok()?;
+        let looked = self.look(&resolved.overrides);
+        if !shrunk.is_violated_by(&looked.outcome) {
+            return None;
+        }
+        let overrides = matched(&resolved.overrides, &looked.outcome);
+        let needed = self.needed(&looked.trace, &overrides);
+        Some((overrides, Looked { needed, ..looked }))
+    }
+
+    /// Takes away until nothing can be.
+    fn minimise(&self, shrunk: &mut Shrunk) {
+        shrunk.minimal = false;
+        while let Some(smaller) = self.smaller(shrunk) {
+            let looked = self.look(&smaller);
+            shrunk.become_run(smaller, looked);
+        }
+    }
+
     /// The decisions of a run with fewer faults that violates the same property; none if there is none, or no time for it.
     fn smaller(&self, shrunk: &mut Shrunk) -> Option<Overrides> {
+        let is_listed = shrunk.overrides.otherwise() != Otherwise::Thrown;
         let mut size = shrunk.needed.len();
         while size > 0 {
             let chunks: Vec<&[Needed]> = shrunk.needed.chunks(size).collect();
-            if self.runs.load(Ordering::Relaxed) + chunks.len() as u64 > self.what.runs_max {
+            if self.is_over(chunks.len() as u64) {
                 return None;
             }
             let tried: Vec<Option<(Overrides, Outcome)>> =
@@ -147,9 +400,10 @@ impl Search<'_> {
                 return None;
             }
             let tried: Vec<(Overrides, Outcome)> = tried.into_iter().flatten().collect();
-            // The same digest: what was taken away cannot be, or came to nothing.
+            // Where dice are thrown, the same digest says that what was taken away cannot be, or came to nothing.
             let now = shrunk.outcome.digest;
-            let found = tried.iter().find(|(_, run)| run.digest != now && shrunk.is_violated_by(run));
+            let found =
+                tried.iter().find(|(_, run)| (is_listed || run.digest != now) && shrunk.is_violated_by(run));
             if let Some((overrides, outcome)) = found {
                 return Some(matched(overrides, outcome));
             }
@@ -161,45 +415,36 @@ impl Search<'_> {
             }
             size = if size == 1 { 0 } else { size.div_ceil(2) };
         }
-        let fewer = (0..shrunk.needed.len()).find_map(|index| self.with_the_others_by_name(shrunk, index));
-        shrunk.minimal = fewer.is_none();
-        fewer
-    }
-
-    /// Lets go of the picks that are not needed beside the faults that are left.
-    fn let_go_of_picks(&self, shrunk: &mut Shrunk) {
-        let (prepared, seed) = (self.prepared, self.what.seed);
-        let budget = self.what.runs_max.saturating_sub(shrunk.runs);
-        let fewer = fewer_picks(prepared, (seed, &shrunk.overrides), &shrunk.property, budget, self.stop);
-        shrunk.picks = (fewer.picks_before, fewer.picks);
-        shrunk.runs += fewer.runs;
-        shrunk.minimal &= fewer.minimal;
-        if fewer.picks < fewer.picks_before {
-            shrunk.outcome = prepared.runner().run(seed, &fewer.overrides);
-            shrunk.overrides = fewer.overrides;
-        }
-    }
-
-    /// Takes one fault away, and lets the others happen to what is called the same in the run that this makes: the lost
-    /// reply to a second request may be the lost reply to the first.
-    fn with_the_others_by_name(&self, shrunk: &Shrunk, index: usize) -> Option<Overrides> {
-        if shrunk.needed.len() < 2 || self.stop.load(Ordering::Relaxed) {
-            return None;
-        }
-        let mend = &shrunk.needed[index].mend;
-        let mut overrides = shrunk.overrides.clone();
-        overrides.set(mend.event, mend.decision.clone());
-        let without = look(self.prepared, self.what.seed, &overrides);
-        let others = shrunk.needed.iter().enumerate().filter(|(other, _)| *other != index);
-        for name in others.map(|(_, other)| other.mend.undoes()) {
-            if let Some(again) = without.others.iter().find(|flip| flip.name.starts_with(&name)) {
-                overrides.set(again.event, again.decision.clone());
+        if is_listed && shrunk.needed.len() > 1 {
+            for index in 0..shrunk.needed.len() {
+                if self.is_over(shrunk.needed.len() as u64) {
+                    return None;
+                }
+                let fewer = self.by_names(shrunk, shrunk.overrides.otherwise(), &[index]);
+                if let Some((overrides, _)) = fewer.filter(|(_, run)| run.needed.len() < shrunk.needed.len())
+                {
+                    return Some(overrides);
+                }
             }
         }
-        let fewer = look(self.prepared, self.what.seed, &overrides);
-        (self.progress)(self.runs.fetch_add(2, Ordering::Relaxed) + 2);
-        let is_fewer = fewer.mends.len() < shrunk.needed.len() && shrunk.is_violated_by(&fewer.outcome);
-        is_fewer.then(|| matched(&overrides, &fewer.outcome))
+        shrunk.minimal = !self.stop.load(Ordering::Relaxed);
+        None
+    }
+
+    /// Lets go of the picks that are not needed beside the faults that are left; whether faults may be needed no more.
+    fn let_go_of_picks(&self, shrunk: &mut Shrunk) -> bool {
+        let (prepared, seed) = (self.prepared, self.what.seed);
+        let budget = self.what.runs_max.saturating_sub(self.runs.load(Ordering::Relaxed));
+        let fewer = fewer_picks(prepared, (seed, &shrunk.overrides), &shrunk.property, budget, self.stop);
+        self.count(fewer.runs);
+        shrunk.picks.1 = fewer.picks;
+        shrunk.minimal &= fewer.minimal;
+        let is_fewer = fewer.picks < fewer.picks_before;
+        if is_fewer {
+            let looked = self.look(&fewer.overrides);
+            shrunk.become_run(fewer.overrides, looked);
+        }
+        is_fewer && shrunk.minimal
     }
 
     /// The run in which these faults are taken away; `None` if it is to be made no more.
@@ -207,21 +452,123 @@ impl Search<'_> {
         if self.stop.load(Ordering::Relaxed) {
             return None;
         }
-        let mut overrides = overrides.clone();
-        for Needed { mend, .. } in faults {
-            overrides.set(mend.event, mend.decision.clone());
-        }
+        let overrides = faults.iter().fold(overrides.clone(), |overrides, fault| without(&overrides, fault));
         let outcome = self.prepared.runner().run(self.what.seed, &overrides);
-        (self.progress)(self.runs.fetch_add(1, Ordering::Relaxed) + 1);
+        self.count(1);
         Some((overrides, outcome))
     }
+
+    /// Replaces listed delays by rounder ones; whether there was one.
+    fn round_delays(&self, shrunk: &mut Shrunk) -> bool {
+        let mut any = false;
+        if shrunk.overrides.otherwise() == Otherwise::Thrown || !shrunk.minimal {
+            return any;
+        }
+        let events: Vec<EventId> = shrunk.needed.iter().map(|needed| needed.mend.event).collect();
+        for event in events {
+            let like = Decision::Fate(Vec::new());
+            let Some(Decision::Fate(delays)) = shrunk.overrides.fixed(event, &like).cloned() else {
+                continue;
+            };
+            for round in [round_down_1, round_up_1, round_down_2, round_up_2] {
+                let rounder: Vec<Nanos> = delays.iter().map(|delay| round(*delay)).collect();
+                if rounder == delays {
+                    break;
+                }
+                if self.is_over(1) {
+                    return any;
+                }
+                let mut overrides = shrunk.overrides.clone();
+                overrides.set(event, Decision::Fate(rounder));
+                let looked = self.look(&overrides);
+                if shrunk.is_violated_by(&looked.outcome) {
+                    shrunk.become_run(overrides, looked);
+                    any = true;
+                    break;
+                }
+            }
+        }
+        any
+    }
+}
+
+/// How often a run is compared with the one that lists what went wrong in it.
+const ROUNDS: u32 = 8;
+
+fn digits(value: Nanos, count: u32, up: bool) -> Nanos {
+    let unit = 10_u64.pow(value.checked_ilog10().unwrap_or(0).saturating_sub(count - 1));
+    let down = value / unit * unit;
+    if up && down < value { down.saturating_add(unit) } else { down }
+}
+
+fn round_down_1(value: Nanos) -> Nanos {
+    digits(value, 1, false)
+}
+
+fn round_up_1(value: Nanos) -> Nanos {
+    digits(value, 1, true)
+}
+
+fn round_down_2(value: Nanos) -> Nanos {
+    digits(value, 2, false)
+}
+fn round_up_2(value: Nanos) -> Nanos {
+    digits(value, 2, true)
+}
+
+/// What a run decided where a flip decides otherwise.
+fn made(trace: &Trace, flip: &Flip) -> Option<Decision> {
+    #[derive(Deserialize)]
+    struct Sent {
+        fate: Vec<Nanos>,
+    }
+    Some(match flip.decision {
+        Decision::Fate(_) => {
+            let sent = trace.find(flip.event).find(|event| event.kind == Kind::Send)?;
+            Decision::Fate(sent.parse::<Sent>().ok()?.fate)
+        }
+        Decision::Crash(_) => {
+            let crash = trace.events().find(|event| event.kind == Kind::Crash && event.by == flip.event)?;
+            Decision::Crash(Some(crash.field("after")?.as_u64()? as u32))
+        }
+        Decision::Strike(_) => Decision::Strike(true),
+        Decision::Sync(_) => Decision::Sync(Err(SyncError::Device)),
+        _ => return None,
+    })
+}
+
+/// What became of every message.
+fn fates(trace: &Trace) -> BTreeMap<EventId, Vec<Nanos>> {
+    #[derive(Deserialize)]
+    struct Sent {
+        fate: Vec<Nanos>,
+    }
+    let sends = trace.events().filter(|event| event.kind == Kind::Send);
+    sends.filter_map(|event| Some((event.id, event.parse::<Sent>().ok()?.fate))).collect()
 }
 
 /// Those of the decisions that met something: the others are about events that do not happen any more.
 fn matched(overrides: &Overrides, outcome: &Outcome) -> Overrides {
-    let is_met = |(event, decision): &(sim::EventId, &sim::Decision)| {
+    let is_met = |(event, decision): &(EventId, &Decision)| {
         let text = crate::reproduction::OverrideText::from((*event, *decision));
         !outcome.unmatched.contains(&text)
     };
-    overrides.iter().filter(is_met).map(|(event, decision)| (event, decision.clone())).collect()
+    let mut met = Overrides::otherwise_so(overrides.otherwise());
+    for (event, decision) in overrides.iter().filter(is_met) {
+        met.set(event, decision.clone());
+    }
+    met
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_rounded_to_one_and_two_digits() {
+        let all = |value| [round_down_1, round_up_1, round_down_2, round_up_2].map(|round| round(value));
+        assert_eq!(all(212_345_678), [200_000_000, 300_000_000, 210_000_000, 220_000_000]);
+        assert_eq!(all(7), [7, 7, 7, 7]);
+        assert_eq!(all(0), [0, 0, 0, 0]);
+    }
 }

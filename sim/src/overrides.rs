@@ -42,10 +42,27 @@ impl Decision {
     }
 }
 
-/// The decisions fixed in one run.
+/// How every decision about a fault or a delay is made that is not fixed.
+///
+/// Clocks, the order of events at one instant, how long a sync takes, and what a process throws for itself are left to the
+/// dice under each of them: none of those is something that goes wrong.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub enum Otherwise {
+    /// By the dice and the plan.
+    #[default]
+    Thrown,
+    /// Nothing goes wrong: no message is lost, late, doubled or damaged, no node crashes, no sync fails, and no fault of the
+    /// plan or of the dice strikes. How long a message travels is left to the dice.
+    Calm,
+    /// Nothing goes wrong, and every message takes the shortest time that its link has.
+    Plain,
+}
+
+/// The decisions fixed in one run, and how all others are made.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Overrides {
     decisions: BTreeMap<(EventId, u8), (Decision, bool)>,
+    otherwise: Otherwise,
 }
 
 macro_rules! lookup {
@@ -70,9 +87,35 @@ impl Overrides {
         self.decisions.insert((id, decision.kind()), (decision, false));
     }
 
+    /// Nothing fixed, and everything decided so.
+    pub fn otherwise_so(otherwise: Otherwise) -> Self {
+        Self { decisions: BTreeMap::new(), otherwise }
+    }
+
+    /// How what is not fixed is decided.
+    pub const fn otherwise(&self) -> Otherwise {
+        self.otherwise
+    }
+
+    /// Decides otherwise what is not fixed.
+    pub const fn set_otherwise(&mut self, otherwise: Otherwise) {
+        self.otherwise = otherwise;
+    }
+
+    /// Whether what is not fixed may go wrong.
+    #[inline(always)]
+    pub(crate) fn leave_faults_to_chance(&self) -> bool {
+        self.otherwise == Otherwise::Thrown
+    }
+
     /// Leaves open what was fixed about an event by a decision of the same kind.
     pub fn unset(&mut self, id: EventId, decision: &Decision) {
         self.decisions.remove(&(id, decision.kind()));
+    }
+
+    /// What is fixed about an event by a decision of the same kind.
+    pub fn fixed(&self, id: EventId, like: &Decision) -> Option<&Decision> {
+        self.decisions.get(&(id, like.kind())).map(|(decision, _)| decision)
     }
 
     /// Whether nothing is fixed.

@@ -92,8 +92,7 @@ fn counterfactual(prepared: &dyn Prepared, seed: u64, verb: &Diff) -> Result<(Tr
         return Err(CliError::Usage(sentence.to_owned()));
     }
     let original = run(prepared, seed)?;
-    let mut overrides =
-        verb.overrides.as_deref().map_or_else(|| Ok(Overrides::default()), files::overrides)?;
+    let mut overrides = files::overrides(verb.overrides.as_deref(), prepared, seed)?;
     let all = flips(&original);
     let (mending, breaking): (Vec<&Flip>, Vec<&Flip>) = all.iter().partition(|flip| flip.mends);
     let mut name = format!("{} seed {seed}", prepared.name());

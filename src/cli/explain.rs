@@ -1,17 +1,19 @@
-//! `explain`: the life of one call, from the client that made it to what the client concluded.
+//! `explain`: the reason of a violation, or the life of one call.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use check::ledger::{CallName, Happening, Line};
-use check::{Ledger, Prepared};
+use check::{Ledger, Prepared, Reproduction};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sim::{Nanos, Overrides};
+use sim::{EventId, Nanos, Overrides};
 
 use super::error::CliError;
 use super::options::{self, Settings};
+use super::reason::{self, Explained};
+use super::sweep::progress_bar;
 use super::words::{self, count, millis, relaxed};
 use super::{Console, Exit, files, report};
 
@@ -20,24 +22,38 @@ const NAMED: usize = 12;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  snowglobe explain rpc/s3-at-least-once --seed 2             every call, in a line each
+  snowglobe explain repro.json                                the reason, in words: each fault, and what happens without it
+  snowglobe explain rpc/s3-at-least-once --seed 2             the same of a seed, which is shrunk first
+  snowglobe explain repro.json --mermaid                      as a sequence diagram
+  snowglobe explain rpc/s3-at-least-once --seed 2 --calls     every call, in a line each
   snowglobe explain rpc/s3-at-least-once --seed 2 --op c1/1   the life of one call
 
-A call is written c1/3, the third of client 1; c1.2/3 is the third in the client's life 2.")]
+A call is written c1/3, the third of client 1; c1.2/3 is the third in the client's life 2. Of a run that holds, all calls are \
+listed.")]
 pub(super) struct Explain {
-    /// The scenario; `list` shows them all
+    /// A scenario, or a reproduction (repro.json)
+    #[arg(value_name = "SCENARIO or REPRO")]
     scenario: String,
     /// The seed, decimal or 0x and hexadecimal
     #[arg(long, value_name = "N", default_value = "0", value_parser = options::seed)]
     seed: u64,
-    /// The call whose life to tell; without it, all calls are listed
+    /// The call whose life to tell
     #[arg(long, value_name = "CALL")]
     op: Option<CallName>,
+    /// List all calls
+    #[arg(long, conflicts_with = "op")]
+    calls: bool,
     #[command(flatten)]
     settings: Settings,
     /// Fix decisions: a JSON list of overrides, or a reproduction whose overrides to take
     #[arg(long, value_name = "FILE")]
     overrides: Option<PathBuf>,
+    /// How many runs to make at most to find the faults that are needed
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    runs: u64,
+    /// Draw what happened as a sequence diagram
+    #[arg(long, conflicts_with_all = ["json", "op", "calls"])]
+    mermaid: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -45,7 +61,7 @@ pub(super) struct Explain {
 
 /// What a call came to.
 #[derive(Serialize)]
-struct Summary {
+pub(super) struct Summary {
     call: CallName,
     asked: Value,
     /// Requests sent.
@@ -72,9 +88,101 @@ struct ExplainText<'a> {
 }
 
 pub(super) fn explain(console: &mut Console<'_, '_>, verb: &Explain) -> Result<Exit, CliError> {
+    let path = Path::new(&verb.scenario);
+    if path.extension().is_some_and(|extension| extension == "json") || path.is_file() {
+        return explain_reproduction(console, verb, path);
+    }
     let prepared = verb.settings.prepare(options::find(console.catalogue, &verb.scenario)?)?;
-    let overrides = verb.overrides.as_deref().map_or_else(|| Ok(Overrides::default()), files::overrides)?;
-    let Some((outcome, ledger)) = prepared.runner().ledger(verb.seed, &overrides) else {
+    let overrides = files::overrides(verb.overrides.as_deref(), &*prepared, verb.seed)?;
+    let tells_calls = verb.op.is_some() || verb.calls;
+    if tells_calls || !verb.mermaid && prepared.runner().run(verb.seed, &overrides).holds() {
+        return explain_calls(console, verb, &*prepared, verb.seed, &overrides);
+    }
+    let what = check::shrink::Shrink { seed: verb.seed, overrides, runs_max: verb.runs, jobs: 0 };
+    console.streams.catch_interrupt();
+    let stop = console.streams.stop();
+    let bar = progress_bar(console.streams.progress, verb.runs);
+    let found = check::shrink::shrink(&*prepared, &what, &stop, &|done| bar.set_position(done));
+    bar.finish_and_clear();
+    let found = found.map_err(|error| CliError::Threads(Box::new(error)))?;
+    let Some(shrunk) = found else {
+        return Err(CliError::Usage(format!(
+            "seed {} violates nothing: there is nothing to explain",
+            verb.seed
+        )));
+    };
+    let faults = reason::faults_shrunk(&shrunk);
+    let decided: Vec<EventId> = shrunk.needed.iter().map(|needed| needed.mend.event).collect();
+    let property = Some(shrunk.property.as_str());
+    let explained = Explained::new(prepared, verb.seed, &shrunk.overrides, property, faults, &decided)?;
+    say(console, verb, &explained.expect("what was shrunk is violated"))
+}
+
+/// Explains what a file says, as it says it.
+fn explain_reproduction(
+    console: &mut Console<'_, '_>,
+    verb: &Explain,
+    path: &Path,
+) -> Result<Exit, CliError> {
+    if !verb.settings.set.is_empty() || verb.overrides.is_some() {
+        let sentence =
+            "a reproduction has its settings and overrides: --set and --overrides are for a scenario";
+        return Err(CliError::Usage(sentence.to_owned()));
+    }
+    let text = files::text(path, files::bytes(path)?)?;
+    let read = || {
+        let reproduction = Reproduction::parse(&text)?;
+        let prepared = options::prepare(console.catalogue, &reproduction.scenario, &reproduction.settings)?;
+        let resolved = reproduction.resolve(&*prepared)?;
+        Ok((reproduction, prepared, resolved))
+    };
+    let (reproduction, prepared, resolved) = read().map_err(|error: CliError| error.said_by(path))?;
+    let seed = reproduction.seed;
+    if verb.op.is_some() || verb.calls {
+        return explain_calls(console, verb, &*prepared, seed, &resolved.overrides);
+    }
+    let outcome = prepared.runner().run(seed, &resolved.overrides);
+    for sentence in report::unmet(&resolved, &outcome.unmatched) {
+        console.say(sentence);
+    }
+    let expected = reproduction.expect.property.as_deref();
+    let first = outcome.violations.first().map(|violation| violation.property.as_str());
+    let Some(property) = expected.or(first) else {
+        let sentence = "the run holds: there is nothing to explain".to_owned();
+        return Err(CliError::Usage(sentence).said_by(path));
+    };
+    let faults = reason::faults_listed(&*prepared, seed, &resolved, property)?;
+    let decided: Vec<EventId> = resolved.overrides.iter().map(|(event, _)| event).collect();
+    let property = property.to_owned();
+    match Explained::new(prepared, seed, &resolved.overrides, Some(&property), faults, &decided)? {
+        Some(explained) => say(console, verb, &explained),
+        None => {
+            let found = first.map_or("the run holds".to_owned(), |first| format!("{first} is violated"));
+            let sentence = format!("expected a violation of {property}, but {found}");
+            Err(CliError::NotTheSame { path: path.to_owned(), what: sentence })
+        }
+    }
+}
+
+fn say(console: &mut Console<'_, '_>, verb: &Explain, explained: &Explained) -> Result<Exit, CliError> {
+    if verb.json {
+        report::json(console.streams.out, &explained.text)?;
+    } else if verb.mermaid {
+        explained.mermaid(console.streams.out)?;
+    } else {
+        explained.write(console.streams.out)?;
+    }
+    Ok(Exit::Holds)
+}
+
+fn explain_calls(
+    console: &mut Console<'_, '_>,
+    verb: &Explain,
+    prepared: &dyn Prepared,
+    seed: u64,
+    overrides: &Overrides,
+) -> Result<Exit, CliError> {
+    let Some((outcome, ledger)) = prepared.runner().ledger(seed, overrides) else {
         return Err(CliError::Usage(format!("{} has no calls to explain", prepared.name())));
     };
     let life = match verb.op {
@@ -86,7 +194,7 @@ pub(super) fn explain(console: &mut Console<'_, '_>, verb: &Explain) -> Result<E
     let text = ExplainText {
         scenario: prepared.name(),
         settings: prepared.changes(),
-        seed: verb.seed,
+        seed,
         verdict: words::verdict(outcome.holds()),
         calls: calls.collect(),
         life,
@@ -98,7 +206,7 @@ pub(super) fn explain(console: &mut Console<'_, '_>, verb: &Explain) -> Result<E
     let out = &mut *console.streams.out;
     writeln!(out, "{}  seed {}  {}", text.scenario, text.seed, text.verdict)?;
     match life {
-        Some(lines) => tell(out, &text.calls[0], lines, &*prepared)?,
+        Some(lines) => tell(out, &text.calls[0], lines, prepared)?,
         None => list(out, &text.calls)?,
     }
     Ok(Exit::Holds)
@@ -112,7 +220,7 @@ fn no_such_call(call: CallName, ledger: &Ledger) -> CliError {
 }
 
 impl Summary {
-    fn of(call: CallName, lines: &[Line]) -> Self {
+    pub(super) fn of(call: CallName, lines: &[Line]) -> Self {
         let counted = |is: fn(&Happening) -> bool| lines.iter().filter(|line| is(&line.what)).count();
         let asked = lines.iter().find_map(|line| match &line.what {
             Happening::Called { call } => Some(content(call).clone()),
@@ -162,7 +270,7 @@ fn list(out: &mut dyn Write, calls: &[Summary]) -> Result<(), CliError> {
     Ok(write!(out, "\n{}", words::table(&rows))?)
 }
 
-fn tell(
+pub(super) fn tell(
     out: &mut dyn Write,
     summary: &Summary,
     lines: &[Line],

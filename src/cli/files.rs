@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use check::{Outcome, OverrideText, Prepared, Reproduction};
+use check::{OtherwiseText, Outcome, Prepared, Reproduction};
 use sim::Overrides;
 use traces::{Trace, TraceFile};
 
@@ -24,17 +24,29 @@ pub(super) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, CliError> {
     String::from_utf8(bytes).map_err(|_| CliError::NotText(path.to_owned()))
 }
 
-/// The overrides in a file: a list of them, or those of a reproduction.
-pub(super) fn overrides(path: &Path) -> Result<Overrides, CliError> {
+/// The overrides in a file, if there is one, for a run from a seed: a list of them, or those of a reproduction.
+pub(super) fn overrides(
+    path: Option<&Path>,
+    prepared: &dyn Prepared,
+    seed: u64,
+) -> Result<Overrides, CliError> {
+    let Some(path) = path else { return Ok(Overrides::default()) };
     let text = text(path, bytes(path)?)?;
-    let overrides = if text.trim_start().starts_with('[') {
-        serde_json::from_str::<Vec<OverrideText>>(&text)
-            .map_err(CliError::Overrides)
-            .and_then(|texts| Ok(check::parse_overrides(&texts)?))
-    } else {
-        Reproduction::parse(&text).and_then(|reproduction| reproduction.overrides()).map_err(CliError::from)
+    let read = || {
+        let (lines, otherwise) = if text.trim_start().starts_with('[') {
+            let lines = serde_json::from_str(&text).map_err(CliError::Overrides)?;
+            (lines, OtherwiseText::Thrown)
+        } else {
+            let Reproduction { overrides, otherwise, .. } = Reproduction::parse(&text)?;
+            (overrides, otherwise)
+        };
+        let resolved = check::resolve_overrides(prepared, seed, &lines, otherwise)?;
+        match resolved.unmet.first() {
+            Some(text) => Err(CliError::Usage(format!("nothing in the run is called {text:?}"))),
+            None => Ok(resolved.overrides),
+        }
     };
-    overrides.map_err(|error| error.said_by(path))
+    read().map_err(|error: CliError| error.said_by(path))
 }
 
 /// Runs, and writes the run to a file as a trace.
@@ -70,6 +82,11 @@ pub(super) fn remembered(
 pub(super) fn reproduction(path: &Path, reproduction: &Reproduction) -> Result<(), CliError> {
     let mut text = serde_json::to_string_pretty(reproduction).expect("a reproduction is plain data");
     text.push('\n');
+    whole(path, text.as_bytes()).map_err(|source| CliError::Write { path: path.to_owned(), source })
+}
+
+/// Writes a text.
+pub(super) fn text_file(path: &Path, text: &str) -> Result<(), CliError> {
     whole(path, text.as_bytes()).map_err(|source| CliError::Write { path: path.to_owned(), source })
 }
 

@@ -86,7 +86,7 @@ struct StepText {
 
 pub(super) fn likelihood(console: &mut Console<'_, '_>, verb: &Likelihood) -> Result<Exit, CliError> {
     let prepared = verb.settings.prepare(options::find(console.catalogue, &verb.scenario)?)?;
-    let overrides = verb.overrides.as_deref().map_or_else(|| Ok(Overrides::default()), files::overrides)?;
+    let overrides = files::overrides(verb.overrides.as_deref(), &*prepared, verb.seed)?;
     let (outcome, trace) = files::remembered(&*prepared, verb.seed, &overrides, &verb.scenario)?;
     let violated = |name: &String| outcome.violations.iter().any(|violation| violation.property == *name);
     let property = match &verb.property {

@@ -21,6 +21,7 @@ mod likelihood;
 mod list;
 mod matrix;
 mod options;
+mod reason;
 mod replay;
 mod report;
 mod run;
@@ -40,7 +41,9 @@ use check::Catalogue;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use error::CliError;
+pub(crate) use shrink::fault_lines;
 pub use streams::{Exit, Streams};
+pub(crate) use words::verb_command as run_command;
 
 /// What all help ends with.
 const EXIT_CODES: &str = "\
@@ -78,7 +81,7 @@ enum Verb {
     Replay(replay::Replay),
     /// Compare two traces, or two seeds: where they part, and why
     Diff(diff::Diff),
-    /// Tell the life of a call: what was sent, what arrived, why the server did what it did, what the client concluded
+    /// Say why a property was violated: the faults, the chain of causes, what happens without each; or tell the life of a call
     Explain(explain::Explain),
     /// When a violation became likely: throw all dice anew from a time on, many times
     Likelihood(likelihood::Likelihood),

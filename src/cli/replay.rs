@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use check::{Outcome, OverrideText, Prepared, Reproduction};
+use check::names::Resolved;
+use check::{OtherwiseText, Outcome, OverrideLine, Prepared, Reproduction, ReproductionError};
 use clap::Args;
 use serde::Serialize;
 use sim::Overrides;
@@ -41,8 +42,14 @@ struct Recorded {
     scenario: String,
     settings: serde_json::Map<String, serde_json::Value>,
     seed: u64,
-    overrides: Overrides,
+    fixed: Fixed,
     expect: Expect,
+}
+
+/// What is decided in it, as it was written.
+enum Fixed {
+    Lines(Vec<OverrideLine>, OtherwiseText),
+    ById(Overrides),
 }
 
 enum Expect {
@@ -55,14 +62,16 @@ pub(super) fn replay(console: &mut Console<'_, '_>, verb: &Replay) -> Result<Exi
     let prepared = options::prepare(console.catalogue, &recorded.scenario, &recorded.settings)
         .map_err(|error| error.said_by(&verb.file))?;
     let prepared = &*prepared;
-    let Recorded { seed, overrides, .. } = &recorded;
+    let Recorded { seed, .. } = &recorded;
+    let resolved = recorded.resolve(prepared).map_err(|error| error.said_by(&verb.file))?;
+    let overrides = &resolved.overrides;
     let outcome = match &verb.trace {
         Some(path) => files::trace(prepared, *seed, overrides, path)?,
         None => prepared.runner().run(*seed, overrides),
     };
     let difference = match &recorded.expect {
         Expect::Said(expect) => unlike_said(expect, &outcome),
-        Expect::Shown(trace) => unlike_shown(trace, prepared, &recorded)?,
+        Expect::Shown(trace) => unlike_shown(trace, prepared, *seed, overrides)?,
     };
     let command = words::command_line([&console.program, "replay", &*verb.file.to_string_lossy()]);
     let run = RunReport::new(prepared, &outcome, command).with_story(prepared, overrides, &outcome, None)?;
@@ -75,7 +84,7 @@ pub(super) fn replay(console: &mut Console<'_, '_>, verb: &Replay) -> Result<Exi
             writeln!(console.streams.out, "\nthe same as {} says", verb.file.display())?;
         }
     }
-    for sentence in report::unmatched(&outcome.unmatched) {
+    for sentence in report::unmet(&resolved, &outcome.unmatched) {
         console.say(sentence);
     }
     if let Some(path) = &verb.trace {
@@ -100,9 +109,22 @@ impl Recorded {
 
     fn from_reproduction(text: &str) -> Result<Self, CliError> {
         let reproduction = Reproduction::parse(text)?;
-        let overrides = reproduction.overrides()?;
-        let Reproduction { scenario, settings, seed, expect, .. } = reproduction;
-        Ok(Self { scenario, settings, seed, overrides, expect: Expect::Said(expect) })
+        let Reproduction { scenario, settings, seed, overrides, otherwise, expect, .. } = reproduction;
+        let fixed = Fixed::Lines(overrides, otherwise);
+        Ok(Self { scenario, settings, seed, fixed, expect: Expect::Said(expect) })
+    }
+
+    /// The decisions, those by names found in the run.
+    fn resolve(&self, prepared: &dyn Prepared) -> Result<Resolved, CliError> {
+        let (lines, otherwise) = match &self.fixed {
+            Fixed::Lines(lines, otherwise) => (lines.as_slice(), *otherwise),
+            Fixed::ById(_) => (&[][..], OtherwiseText::Thrown),
+        };
+        let mut resolved = check::resolve_overrides(prepared, self.seed, lines, otherwise)?;
+        if let Fixed::ById(overrides) = &self.fixed {
+            resolved.overrides = overrides.clone();
+        }
+        Ok(resolved)
     }
 
     fn from_trace(trace: Trace) -> Result<Self, CliError> {
@@ -117,13 +139,15 @@ impl Recorded {
                 return Err(CliError::Usage(sentence));
             }
         }
-        let texts: Result<Vec<OverrideText>, _> = overrides.into_iter().map(serde_json::from_value).collect();
-        let overrides = check::parse_overrides(&texts.map_err(CliError::HeaderOverride)?)?;
+        let overrides = check::from_header(overrides).map_err(|error| match error {
+            ReproductionError::Form(error) => CliError::HeaderOverride(error),
+            error => error.into(),
+        })?;
         Ok(Self {
             scenario,
             settings: configuration,
             seed,
-            overrides,
+            fixed: Fixed::ById(overrides),
             expect: Expect::Shown(Box::new(trace)),
         })
     }
@@ -157,18 +181,22 @@ fn unlike_said(expect: &check::Expectation, outcome: &Outcome) -> Option<String>
     }
     let digest = format!("{:016x}", outcome.digest);
     let expected = expect.digest.as_ref().filter(|expected| !expected.eq_ignore_ascii_case(&digest))?;
-    Some(format!("expected digest {expected}, found {digest}"))
+    let all_the_same = expect.property.as_ref().map_or_else(String::new, |property| {
+        format!("; {property} is violated all the same, so something else has changed")
+    });
+    Some(format!("expected digest {expected}, found {digest}{all_the_same}"))
 }
 
 /// How the run differs from the one in a trace.
 fn unlike_shown(
     recorded: &Trace,
     prepared: &dyn Prepared,
-    what: &Recorded,
+    seed: u64,
+    overrides: &Overrides,
 ) -> Result<Option<String>, CliError> {
     let mut bytes = Vec::new();
     let name = prepared.name();
-    let written = prepared.runner().trace(what.seed, &what.overrides, &mut bytes);
+    let written = prepared.runner().trace(seed, overrides, &mut bytes);
     written.map_err(|error| CliError::write_trace(&name, error))?;
     let again = Trace::parse(bytes, "now")?;
     if again.sha256() == recorded.sha256() && again.end() == recorded.end() {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use check::names::Resolved;
 use check::{Outcome, OverrideText, Prepared};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -153,6 +154,16 @@ pub(super) fn unmatched(overrides: &[OverrideText]) -> impl Iterator<Item = Stri
     overrides.iter().map(|text| {
         format!("warning: the override {} met nothing: no event of the run asked for it", Value::from(text))
     })
+}
+
+/// The same where some were written by names.
+pub(super) fn unmet(resolved: &Resolved, unmatched: &[OverrideText]) -> Vec<String> {
+    let names = resolved.unmet.iter().map(String::as_str);
+    let (named, by_id): (Vec<_>, Vec<_>) = unmatched.iter().partition(|text| resolved.name(text).is_some());
+    let names = names.chain(named.into_iter().filter_map(|text| resolved.name(text)));
+    let sentence = |name: &str| format!("warning: {name:?} met nothing: there is no such event in the run");
+    let by_id: Vec<OverrideText> = by_id.into_iter().cloned().collect();
+    names.map(sentence).chain(self::unmatched(&by_id)).collect()
 }
 
 /// One JSON document, with a newline at its end.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use check::{Expectation, Reproduction};
 use clap::Args;
-use sim::Overrides;
 
 use super::compare::{self, Format};
 use super::error::CliError;
@@ -64,7 +63,7 @@ pub(super) fn run(console: &mut Console<'_, '_>, verb: &Run) -> Result<Exit, Cli
         };
         return compare::compare(console, prepared, verb.seed, format);
     }
-    let overrides = verb.overrides.as_deref().map_or_else(|| Ok(Overrides::default()), files::overrides)?;
+    let overrides = files::overrides(verb.overrides.as_deref(), prepared, verb.seed)?;
     let outcome = match &verb.trace {
         Some(path) => files::trace(prepared, verb.seed, &overrides, path)?,
         None => prepared.runner().run(verb.seed, &overrides),

@@ -4,11 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use check::shrink::{Needed, Shrunk};
-use check::{Expectation, Outcome, OverrideText, Reproduction};
+use check::{Expectation, OtherwiseText, Outcome, OverrideLine, Reproduction};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sim::Overrides;
 
 use super::error::CliError;
 use super::options::{self, Settings};
@@ -43,6 +42,9 @@ pub(super) struct Shrink {
     /// Write what is left as a file that `replay` runs again
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write what is left as a Rust test
+    #[arg(long, value_name = "FILE")]
+    test: Option<PathBuf>,
     /// How many threads; as many as there are processors if not given. The result is the same
     #[arg(long, value_name = "N", default_value_t = 0)]
     jobs: usize,
@@ -67,7 +69,8 @@ struct Text {
     needed: Vec<NeededText>,
     events: u64,
     digest: String,
-    overrides: Vec<OverrideText>,
+    overrides: Vec<OverrideLine>,
+    otherwise: OtherwiseText,
 }
 
 #[derive(Serialize)]
@@ -80,7 +83,7 @@ struct NeededText {
 
 pub(super) fn shrink(console: &mut Console<'_, '_>, verb: &Shrink) -> Result<Exit, CliError> {
     let prepared = verb.settings.prepare(options::find(console.catalogue, &verb.scenario)?)?;
-    let overrides = verb.overrides.as_deref().map_or_else(|| Ok(Overrides::default()), files::overrides)?;
+    let overrides = files::overrides(verb.overrides.as_deref(), &*prepared, verb.seed)?;
     let what = check::shrink::Shrink { seed: verb.seed, overrides, runs_max: verb.runs, jobs: verb.jobs };
     console.streams.catch_interrupt();
     let stop = console.streams.stop();
@@ -88,19 +91,34 @@ pub(super) fn shrink(console: &mut Console<'_, '_>, verb: &Shrink) -> Result<Exi
     let watch = Stopwatch::start();
     let found = check::shrink::shrink(&*prepared, &what, &stop, &|done| bar.set_position(done))
         .map_err(|error| CliError::Threads(Box::new(error)))?;
-    bar.finish_and_clear();
-    let Some(shrunk) = found else {
+    let Some(mut shrunk) = found else {
         let sentence = format!("seed {} violates nothing; why-not says what would have", verb.seed);
         return Err(CliError::Usage(sentence));
     };
+    let smaller =
+        check::shrink::smaller_scenario(&*prepared, &what, &shrunk, &stop, &|done| bar.set_position(done))
+            .map_err(|error| CliError::Threads(Box::new(error)))?;
+    let prepared = match smaller {
+        Some((smaller, in_it)) => {
+            shrunk = in_it;
+            smaller
+        }
+        None => prepared,
+    };
+    let prepared = &*prepared;
+    bar.finish_and_clear();
     console.say(watch.speed(shrunk.runs));
-    let text = Text::new(&*prepared, verb.seed, &shrunk);
-    if let Some(path) = &verb.output {
+    let text = Text::new(prepared, verb.seed, &shrunk);
+    if verb.output.is_some() || verb.test.is_some() {
         let expect =
             Expectation { property: Some(shrunk.property.clone()), digest: Some(text.digest.clone()) };
-        let (name, changes) = (prepared.name(), prepared.changes());
-        let repro = Reproduction::new(name, changes, verb.seed, &shrunk.overrides, expect);
-        files::reproduction(path, &repro)?;
+        let repro = Reproduction::named(prepared, verb.seed, &shrunk.overrides, expect);
+        if let Some(path) = &verb.output {
+            files::reproduction(path, &repro)?;
+        }
+        if let Some(path) = &verb.test {
+            files::text_file(path, &generated_test(&repro, &shrunk.property))?;
+        }
     }
     if verb.json {
         report::json(console.streams.out, &text)?;
@@ -108,8 +126,9 @@ pub(super) fn shrink(console: &mut Console<'_, '_>, verb: &Shrink) -> Result<Exi
         text.write(console.streams.out)?;
         if let Some(path) = &verb.output {
             let file = path.display().to_string();
-            let command = words::command_line([console.program.as_str(), "replay", &file]);
-            writeln!(console.streams.out, "\nto see it:\n  {command}")?;
+            let command = |verb| words::command_line([console.program.as_str(), verb, &file]);
+            writeln!(console.streams.out, "\nto see it:\n  {}", command("replay"))?;
+            writeln!(console.streams.out, "to see why:\n  {}", command("explain"))?;
         }
     }
     Ok(Exit::holds(shrunk.minimal))
@@ -132,7 +151,8 @@ impl Text {
             needed: shrunk.needed.iter().map(NeededText::new).collect(),
             events: shrunk.outcome.steps,
             digest: format!("{:016x}", shrunk.outcome.digest),
-            overrides: shrunk.overrides.iter().map(OverrideText::from).collect(),
+            overrides: check::tell(prepared, seed, &shrunk.overrides),
+            otherwise: shrunk.overrides.otherwise().into(),
         }
     }
 
@@ -145,6 +165,12 @@ impl Text {
             writeln!(out, "schedule    {} of {}", self.picks, count(self.picks_before as u64, "pick"))?;
         }
         writeln!(out, "events      {}", self.events)?;
+        if !self.settings.is_empty() {
+            let settings: Vec<_> =
+                self.settings.iter().map(|(key, value)| format!("{key}={}", words::setting(value))).collect();
+            writeln!(out, "settings    {}", settings.join(" "))?;
+        }
+        writeln!(out, "otherwise   {}", self.otherwise.words())?;
         if !self.minimal {
             writeln!(out, "unfinished  not everything that is left was shown to be needed")?;
         }
@@ -163,6 +189,33 @@ impl Text {
     }
 }
 
+/// A line for each fault that is left, and what happens without it.
+pub(crate) fn fault_lines(shrunk: &Shrunk) -> Vec<String> {
+    let line = |needed: &Needed| {
+        let NeededText { fault, time, without } = NeededText::new(needed);
+        let without = without.as_deref().unwrap_or("not tried");
+        format!("  {}  {fault}; without it: {without}", millis(time))
+    };
+    if shrunk.needed.is_empty() {
+        return vec!["  no fault is needed: delays and order alone do it".to_owned()];
+    }
+    shrunk.needed.iter().map(line).collect()
+}
+
+/// A Rust test that shows what a reproduction shows, and fails as soon as it shows it no more.
+fn generated_test(repro: &Reproduction, property: &str) -> String {
+    let word = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
+    let name: String = format!("{} violates {property}", repro.scenario).chars().map(word).collect();
+    let text = serde_json::to_string_pretty(repro).expect("a reproduction is plain data");
+    let expected = format!("violates \"{property}\"");
+    format!(
+        "//! Written by `shrink --test`.\n\n// The catalogue that has the scenario.\nuse \
+         snowglobe::models::catalogue;\n\n#[test]\n// To be removed once it is mended: the test then guards that it stays \
+         so.\n#[should_panic(expected = {expected:?})]\nfn {name}() {{\n    \
+         snowglobe::prop::replay(&catalogue(), REPRODUCTION);\n}}\n\nconst REPRODUCTION: &str = r#####\"\n{text}\n\"#####;\n"
+    )
+}
+
 impl NeededText {
     fn new(needed: &Needed) -> Self {
         let without = |outcome: &Outcome| {
@@ -170,7 +223,7 @@ impl NeededText {
             first.map_or_else(|| "holds".to_owned(), |violation| format!("violates {}", violation.property))
         };
         Self {
-            fault: needed.mend.undoes(),
+            fault: needed.name.clone(),
             time: needed.mend.time,
             without: needed.without.as_ref().map(without),
         }

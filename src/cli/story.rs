@@ -168,7 +168,7 @@ impl Story {
 }
 
 /// Whether the line is a step of a task, a timer without delay, which only a story of the whole run tells.
-fn is_step(trace: &Trace, place: usize) -> bool {
+pub(super) fn is_step(trace: &Trace, place: usize) -> bool {
     let event = trace.event(place);
     let sets_none =
         |timer: Event<'_>| timer.kind == Kind::Timer && timer.field("delay").is_some_and(|delay| delay == 0);

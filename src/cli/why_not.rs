@@ -7,7 +7,6 @@ use check::{Expectation, OverrideText, Reproduction};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sim::Overrides;
 
 use super::error::CliError;
 use super::options::{self, Settings};
@@ -81,7 +80,7 @@ struct NearText {
 
 pub(super) fn why_not(console: &mut Console<'_, '_>, verb: &WhyNot) -> Result<Exit, CliError> {
     let prepared = verb.settings.prepare(options::find(console.catalogue, &verb.scenario)?)?;
-    let overrides = verb.overrides.as_deref().map_or_else(|| Ok(Overrides::default()), files::overrides)?;
+    let overrides = files::overrides(verb.overrides.as_deref(), &*prepared, verb.seed)?;
     let (outcome, trace) = files::remembered(&*prepared, verb.seed, &overrides, &verb.scenario)?;
     if let Some(violation) = outcome.violations.first() {
         let property = &violation.property;

@@ -104,6 +104,15 @@ pub(super) fn command(program: &str, prepared: &dyn Prepared, seed: u64, more: &
     command_line(words.iter().map(String::as_str).chain(more.iter().copied()))
 }
 
+/// The command that asks another verb about a run.
+pub(crate) fn verb_command(program: &str, verb: &str, prepared: &dyn Prepared, seed: u64) -> String {
+    let settings = prepared.changes().into_iter();
+    let settings =
+        settings.map(|(key, value)| format!("--set {}", quoted(&format!("{key}={}", setting(&value)))));
+    let words = [program.to_owned(), verb.to_owned(), prepared.name(), format!("--seed {seed}")];
+    words.into_iter().chain(settings).collect::<Vec<_>>().join(" ")
+}
+
 /// Words as they are typed into a shell.
 pub(super) fn command_line<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")

@@ -34,7 +34,8 @@ use crate::time::{MILLIS, Nanos, SECONDS};
 
 pub use choose::Candidate;
 use node::Node;
-use strike::{RateKind, Swarm};
+pub use strike::RateKind;
+use strike::Swarm;
 
 /// Everything about a world that is not the protocol, the seed or an override.
 #[derive(Clone, PartialEq, Eq, Debug)]

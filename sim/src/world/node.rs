@@ -229,7 +229,8 @@ impl<P: Process> World<P> {
         let calm = self.now >= self.config.faults.until;
         let fails = !calm
             && (node.syncs_fail
-                || self.swarm.allows(super::strike::Swarm::DISK)
+                || self.overrides.leave_faults_to_chance()
+                    && self.swarm.allows(super::strike::Swarm::DISK)
                     && self.dice.of(sync.asked).chance(crate::dice::Purpose::SYNC_FAILS, rate));
         let result = match self.overrides.sync(sync.asked) {
             Some(result) => result,
@@ -319,6 +320,9 @@ impl<P: Process> World<P> {
     fn crash_after(&mut self, stamp: Stamp, effects: usize) -> Option<u32> {
         if let Some(fixed) = self.overrides.crash(stamp.id) {
             return fixed.map(|after| after.min(effects as u32));
+        }
+        if !self.overrides.leave_faults_to_chance() {
+            return None;
         }
         let rates = &self.config.faults.rates;
         let dice = self.dice.of(stamp.id);

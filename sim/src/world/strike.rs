@@ -9,8 +9,9 @@ use crate::delay::Delay;
 use crate::dice::{Purpose, Ratio};
 use crate::fault::{Fault, FaultRates};
 use crate::id::{EventId, Kind, Label, NodeId};
-use crate::network::{Cut, NodeSet};
+use crate::network::{Cut, Link, NodeSet};
 use crate::observe::{Observer, Record, Stamp};
+use crate::overrides::Otherwise;
 use crate::process::Process;
 use crate::time::Nanos;
 
@@ -18,11 +19,27 @@ use super::{Healing, Pending, World};
 
 /// The kinds of fault that the dice make over time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum RateKind {
+pub enum RateKind {
+    /// A node crashes.
     Crash = 1,
+    /// A node does nothing for a while.
     Pause = 2,
+    /// A node is late for a while.
     Slow = 3,
+    /// The network falls into two parts for a while.
     Partition = 4,
+}
+
+impl EventId {
+    /// The id of the `ordinal`th fault (from 0) of a kind that the dice make for a node; a partition is of no node.
+    pub fn fault_by_chance(kind: RateKind, node: Option<NodeId>, ordinal: u32) -> Self {
+        Self::anchored(Kind::Fault, node.unwrap_or(WORLD), 0, kind as u64, ordinal)
+    }
+
+    /// The id of a fault of the plan's list, by its place from 0; one that comes and goes has an id for each time.
+    pub fn fault_of_plan(index: u32, repeat: u32) -> Self {
+        Self::anchored(Kind::Fault, WORLD, 1, u64::from(index), repeat)
+    }
 }
 
 /// Which kinds of fault are on in this run.
@@ -69,7 +86,9 @@ impl<P: Process> World<P> {
         self.network.clone_from(&config.network);
         self.tame_network();
         self.targeted.clear();
-        if config.faults.list.iter().any(|fault| matches!(fault, Fault::Message { .. })) {
+        if self.overrides.leave_faults_to_chance()
+            && config.faults.list.iter().any(|fault| matches!(fault, Fault::Message { .. }))
+        {
             self.targeted.resize(config.faults.list.len(), 0);
         }
         self.look_at_network();
@@ -90,8 +109,15 @@ impl<P: Process> World<P> {
         self.schedule_rated(RateKind::Partition, WORLD, 0);
     }
 
-    /// Takes from the network the kinds of fault that the swarm turned off.
+    /// Takes from the network the kinds of fault that the swarm turned off, and what overrides do without.
     fn tame_network(&mut self) {
+        match self.overrides.otherwise() {
+            Otherwise::Thrown => {}
+            Otherwise::Calm => self.network.for_each_link(|link| *link = link.calm()),
+            Otherwise::Plain => self.network.for_each_link(|link| {
+                *link = Link { delay: Delay::Constant(link.delay.min()), ..link.calm() };
+            }),
+        }
         let swarm = self.swarm;
         if swarm == Swarm::ALL {
             return;
@@ -167,7 +193,7 @@ impl<P: Process> World<P> {
         if at >= self.config.faults.until {
             return;
         }
-        let id = EventId::anchored(Kind::Fault, WORLD, 1, u64::from(index), repeat);
+        let id = EventId::fault_of_plan(index, repeat);
         self.schedule(at, id, EventId::ROOT, || Pending::Listed { index, repeat });
     }
 
@@ -191,6 +217,10 @@ impl<P: Process> World<P> {
         }
     }
 
+    fn strikes(&mut self, id: EventId) -> bool {
+        self.overrides.strike(id).unwrap_or_else(|| self.overrides.leave_faults_to_chance())
+    }
+
     #[inline(never)]
     pub(super) fn strike_listed<O: Observer<P::Message>>(
         &mut self,
@@ -204,7 +234,7 @@ impl<P: Process> World<P> {
         if matches!(fault, Fault::Flapping { .. }) {
             self.schedule_listed(index, repeat + 1, fault);
         }
-        if self.overrides.strike(id) == Some(false) {
+        if !self.strikes(id) {
             return;
         }
         match fault {
@@ -258,7 +288,7 @@ impl<P: Process> World<P> {
         observer: &mut O,
     ) {
         self.schedule_rated(kind, node, ordinal + 1);
-        if self.overrides.strike(id) == Some(false) {
+        if !self.strikes(id) {
             return;
         }
         let config = std::sync::Arc::clone(&self.config);

@@ -1,0 +1,372 @@
+//! The reason of a violation: what was violated, the chain of causes from the first fault to it, the life of the calls
+//! involved, and for each fault what happens without it.
+//!
+//! The chain is what lies both after the first fault and before the evidence; a message that was lost causes nothing, so
+//! those that left the chain and had not arrived are told too.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use check::names::Resolved;
+use check::shrink::{Needed, Shrunk};
+use check::{CallName, Ledger, OtherwiseText, Outcome, Prepared};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sim::{EventId, Overrides};
+use traces::{Causality, Event, Kind, Trace};
+
+use super::error::CliError;
+use super::words::{count, millis};
+use super::{explain, files, story};
+
+/// How many steps of the chain are told, from its end.
+const STEPS_MAX: usize = 48;
+/// How many lives of calls.
+const CALLS_MAX: usize = 4;
+/// A diagram with more messages than this is drawn badly, or not at all.
+const ARROWS_MAX: usize = 60;
+
+/// A run that is explained.
+pub(super) struct Explained {
+    prepared: Box<dyn Prepared>,
+    trace: Trace,
+    ledger: Option<Ledger>,
+    pub(super) text: Text,
+}
+
+/// The explanation, for programs.
+#[derive(Serialize)]
+pub(super) struct Text {
+    scenario: String,
+    settings: Map<String, Value>,
+    seed: u64,
+    property: String,
+    detail: String,
+    otherwise: OtherwiseText,
+    faults: Vec<FaultText>,
+    /// How many steps the chain has; `chain` has the last of them.
+    steps: usize,
+    chain: Vec<Step>,
+    calls: Vec<CallText>,
+    digest: String,
+}
+
+/// A fault that is listed.
+#[derive(Serialize)]
+pub(super) struct FaultText {
+    fault: String,
+    time: u64,
+    /// What happens without it: "holds", or what else is violated.
+    without: String,
+}
+
+/// One step of the chain of causes.
+#[derive(Serialize)]
+pub(super) struct Step {
+    t: u64,
+    id: String,
+    /// Whether a fault decided it.
+    fault: bool,
+    /// Whether the violation names it.
+    evidence: bool,
+    who: String,
+    what: String,
+    why: String,
+    #[serde(skip)]
+    place: usize,
+}
+
+/// The life of a call.
+#[derive(Serialize)]
+struct CallText {
+    call: CallName,
+    life: Vec<check::ledger::Line>,
+}
+
+impl Explained {
+    /// Explains what violates this property in a run; none if nothing does.
+    pub(super) fn new(
+        prepared: Box<dyn Prepared>,
+        seed: u64,
+        overrides: &Overrides,
+        property: Option<&str>,
+        faults: Vec<FaultText>,
+        decided: &[EventId],
+    ) -> Result<Option<Self>, CliError> {
+        let name = prepared.name();
+        let (outcome, trace) = files::remembered(&*prepared, seed, overrides, &name)?;
+        let is_it =
+            |violation: &&sim::Violation| property.is_none_or(|property| violation.property == property);
+        let Some(violation) = outcome.violations.iter().find(is_it) else { return Ok(None) };
+        let ledger = prepared.runner().ledger(seed, overrides).map(|(_, ledger)| ledger);
+        let from = faults.iter().map(|fault| fault.time).min().unwrap_or(0);
+        let (steps, chain) = chain(&trace, &violation.evidence, decided, from);
+        let calls = ledger.as_ref().map_or_else(Vec::new, |ledger| involved(ledger, &chain));
+        let text = Text {
+            scenario: name,
+            settings: prepared.changes(),
+            seed,
+            property: violation.property.clone(),
+            detail: violation.detail.clone(),
+            otherwise: overrides.otherwise().into(),
+            faults,
+            steps,
+            chain,
+            calls,
+            digest: format!("{:016x}", outcome.digest),
+        };
+        Ok(Some(Self { prepared, trace, ledger, text }))
+    }
+
+    /// In words.
+    pub(super) fn write(&self, out: &mut dyn Write) -> Result<(), CliError> {
+        let Text { scenario, seed, property, detail, otherwise, faults, chain, steps, .. } = &self.text;
+        writeln!(out, "{scenario}  seed {seed}  violated")?;
+        writeln!(out, "violates    {property}: {detail}")?;
+        writeln!(out, "otherwise   {}", otherwise.words())?;
+        if faults.is_empty() {
+            writeln!(out, "\nno fault is needed: delays and order alone do it")?;
+        } else {
+            writeln!(
+                out,
+                "\n{}, and the run without it:",
+                if faults.len() == 1 { "the fault" } else { "each fault" }
+            )?;
+        }
+        for fault in faults {
+            writeln!(out, "{:>12}  {}", millis(fault.time), fault.fault)?;
+            writeln!(out, "              without it: {}", fault.without)?;
+        }
+        let told = if chain.len() < *steps {
+            format!("the last {} of {}", chain.len(), count(*steps as u64, "step"))
+        } else {
+            count(*steps as u64, "step")
+        };
+        writeln!(out, "\nhow it came to it, {told}:")?;
+        let width = |text: fn(&Step) -> usize| chain.iter().map(text).max().unwrap_or(0);
+        let who_width = width(|step| step.who.chars().count());
+        let what_width = width(|step| step.what.chars().count()).min(64);
+        let time_width = width(|step| millis(step.t).len());
+        for step in chain {
+            let mark = match (step.fault, step.evidence) {
+                (true, _) => '!',
+                (_, true) => '*',
+                _ => ' ',
+            };
+            let time = millis(step.t);
+            let line = format!(
+                "{mark} {time:>time_width$}  {:who_width$}  {:what_width$}  {}",
+                step.who, step.what, step.why
+            );
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        writeln!(out, "! decided by a fault, * shows the violation")?;
+        for CallText { call, .. } in &self.text.calls {
+            let life = self.ledger.as_ref().and_then(|ledger| ledger.life(*call)).unwrap_or_default();
+            writeln!(out, "\nthe life of {call}:")?;
+            explain::tell(out, &explain::Summary::of(*call, life), life, &*self.prepared)?;
+        }
+        Ok(())
+    }
+
+    /// As a sequence diagram.
+    pub(super) fn mermaid(&self, out: &mut dyn Write) -> Result<(), CliError> {
+        writeln!(out, "sequenceDiagram")?;
+        let alias = |node: &str| {
+            let place = self.prepared.nodes().iter().position(|name| name == node).unwrap_or(0);
+            format!("n{place}")
+        };
+        let used: BTreeSet<&str> = self
+            .text
+            .chain
+            .iter()
+            .flat_map(|step| step.who.split([' ']).filter(|word| !matches!(*word, "->" | "<-")))
+            .collect();
+        for node in self.prepared.nodes().iter().filter(|node| used.contains(node.as_str())) {
+            writeln!(out, "    participant {} as {}", alias(node), escaped(node))?;
+        }
+        let drawn = self.text.chain.len().saturating_sub(ARROWS_MAX);
+        if drawn > 0 {
+            writeln!(out, "    Note over n0: {drawn} earlier steps are not drawn")?;
+        }
+        for step in &self.text.chain[drawn..] {
+            let event = self.trace.event(step.place);
+            let line = match event.kind {
+                Kind::Send if is_lost(&event) => {
+                    let (from, to) = step.who.split_once(" -> ").unwrap_or((&step.who, "?"));
+                    format!("{}-x{}: {}", alias(from), alias(to), escaped(&step.what))
+                }
+                // Drawn where it arrives.
+                Kind::Send => continue,
+                Kind::Recv | Kind::Drop => {
+                    let (to, from) = step.who.split_once(" <- ").unwrap_or((&step.who, "?"));
+                    let arrow = if event.kind == Kind::Drop { "-x" } else { "->>" };
+                    format!("{}{arrow}{}: {}", alias(from), alias(to), escaped(&step.what))
+                }
+                _ => format!("Note over {}: {}", alias(event.node_name), escaped(&step.what)),
+            };
+            writeln!(out, "    {line}")?;
+        }
+        let last = self
+            .text
+            .chain
+            .last()
+            .map_or("n0".to_owned(), |step| alias(self.trace.event(step.place).node_name));
+        writeln!(out, "    Note over {last}: violated: {}", escaped(&self.text.property))?;
+        Ok(())
+    }
+}
+
+/// What mermaid would read as more than text.
+fn escaped(text: &str) -> String {
+    let escape = |letter: char| match letter {
+        '#' => "#35;".to_owned(),
+        ';' => "#59;".to_owned(),
+        '\n' => " ".to_owned(),
+        letter => letter.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+fn is_lost(event: &Event<'_>) -> bool {
+    event.field("fate").is_some_and(|fate| fate.as_array().is_some_and(Vec::is_empty))
+}
+
+/// What happens without each decision that a reproduction lists.
+pub(super) fn faults_listed(
+    prepared: &dyn Prepared,
+    seed: u64,
+    resolved: &Resolved,
+    property: &str,
+) -> Result<Vec<FaultText>, CliError> {
+    let name = prepared.name();
+    let trace = files::remembered(prepared, seed, &resolved.overrides, &name)?.1;
+    let mut faults = Vec::new();
+    for (event, decision) in resolved.overrides.iter() {
+        let mut without = resolved.overrides.clone();
+        without.unset(event, decision);
+        let outcome = prepared.runner().run(seed, &without);
+        let text = check::OverrideText::from((event, decision));
+        let name = resolved.name(&text).map_or_else(|| format!("decision about {event}"), str::to_owned);
+        let line = trace.find(event).next().or_else(|| trace.events().find(|line| line.by == event));
+        let time = line.map_or(0, |event| event.t);
+        faults.push(FaultText { fault: name, time, without: what_else(&outcome, property) });
+    }
+    faults.sort_by_key(|fault| fault.time);
+    Ok(faults)
+}
+
+/// The faults that shrinking left.
+pub(super) fn faults_shrunk(shrunk: &Shrunk) -> Vec<FaultText> {
+    let text = |needed: &Needed| FaultText {
+        fault: needed.name.clone(),
+        time: needed.mend.time,
+        without: needed
+            .without
+            .as_ref()
+            .map_or_else(|| "not tried".to_owned(), |outcome| what_else(outcome, &shrunk.property)),
+    };
+    shrunk.needed.iter().map(text).collect()
+}
+
+/// What came of a run in which a fault was taken away.
+fn what_else(outcome: &Outcome, property: &str) -> String {
+    let same = outcome.violations.iter().find(|violation| violation.property == property);
+    match same.or(outcome.violations.first()) {
+        None => "holds".to_owned(),
+        Some(violation) if violation.property == property => format!("violates {property} all the same"),
+        Some(violation) => format!("violates {}: {}", violation.property, violation.detail),
+    }
+}
+
+/// The steps from the first fault to the evidence, the last of them told, and how many there are.
+fn chain(trace: &Trace, evidence: &[EventId], decided: &[EventId], from: u64) -> (usize, Vec<Step>) {
+    let causality = Causality::of(trace);
+    let shows: BTreeSet<usize> =
+        evidence.iter().flat_map(|id| trace.find(*id)).map(|event| event.index).collect();
+    let past: BTreeSet<usize> = match shows.is_empty() {
+        true => (0..trace.len()).collect(),
+        false => causality.past_of_all(shows.iter().copied()).into_iter().collect(),
+    };
+    let end = past.last().copied().unwrap_or(0);
+    let is_decided = |event: &Event<'_>| {
+        decided.contains(&event.id)
+            || decided.contains(&event.by) && matches!(event.kind, Kind::Crash | Kind::Fault)
+    };
+    let first = trace.events().find(|event| is_decided(event)).map_or(0, |event| event.index);
+    // Where it is only a fate that was decided, what was sent explains what did not come.
+    let begin = trace.events().find(|event| event.t >= from).map_or(0, |event| event.index).min(first);
+    let opened = causality
+        .causes(trace.event(begin).id)
+        .into_iter()
+        .find(|place| trace.event(*place).kind == Kind::Invoke)
+        .unwrap_or(begin)
+        .min(begin);
+    let missed = |event: &Event<'_>| {
+        event.kind == Kind::Send
+            && is_lost(event)
+            && causality.cause(event.index).is_some_and(|cause| past.contains(&cause))
+    };
+    let quiet = |event: &Event<'_>| {
+        matches!(event.kind, Kind::Timer | Kind::Task | Kind::Check | Kind::Pick)
+            || story::is_step(trace, event.index)
+    };
+    let places: Vec<usize> = (opened..=end)
+        .filter(|place| {
+            let event = trace.event(*place);
+            (past.contains(place) || missed(&event) || is_decided(&event)) && !quiet(&event)
+        })
+        .collect();
+    let told = &places[places.len().saturating_sub(STEPS_MAX)..];
+    let step = |place: &usize| {
+        let event = trace.event(*place);
+        let (who, what) = story::words(&event);
+        Step {
+            t: event.t,
+            id: event.id.to_string(),
+            fault: is_decided(&event),
+            evidence: shows.contains(place),
+            who,
+            what,
+            why: why(trace, &causality, &event),
+            place: *place,
+        }
+    };
+    (places.len(), told.iter().map(step).collect())
+}
+
+/// Why an event happened, in a few words.
+fn why(trace: &Trace, causality: &Causality<'_>, event: &Event<'_>) -> String {
+    let Some(cause) = causality.cause(event.index).map(|place| trace.event(place)) else {
+        return match event.kind {
+            Kind::Crash | Kind::Fault => "a fault".to_owned(),
+            _ => String::new(),
+        };
+    };
+    let at = millis(cause.t);
+    match (event.kind, cause.kind) {
+        (Kind::Recv | Kind::Drop, _) => format!("sent at {at}"),
+        (Kind::Fire, _) => format!("set at {at}, and nothing had stopped it"),
+        (Kind::Boot, _) => format!("after the crash at {at}"),
+        (Kind::Crash, _) => "a fault, in the middle of what it did".to_owned(),
+        (Kind::Disk, Kind::Disk) => format!("asked for at {at}"),
+        // What follows at once from the line above needs no reason.
+        _ if cause.index + 1 == event.index => String::new(),
+        _ => {
+            let (_, what) = story::words(&cause);
+            let what = what.split(" {").next().unwrap_or_default();
+            format!("by {what} at {at}")
+        }
+    }
+}
+
+/// The lives of the calls that have to do with the evidence, or that took effect more than once.
+fn involved(ledger: &Ledger, chain: &[Step]) -> Vec<CallText> {
+    let named: BTreeSet<&str> =
+        chain.iter().filter(|step| step.evidence || step.fault).map(|step| step.id.as_str()).collect();
+    let has_to_do = |(_, lines): &(CallName, &[check::ledger::Line])| {
+        lines.iter().any(|line| named.contains(line.id.to_string().as_str()))
+    };
+    let text = |(call, life): (CallName, &[check::ledger::Line])| CallText { call, life: life.to_vec() };
+    ledger.calls().filter(has_to_do).take(CALLS_MAX).map(text).collect()
+}
