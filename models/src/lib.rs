@@ -3,9 +3,8 @@
 //!
 //! [`catalogue`] holds them all. [`rpc`] is remote procedure calls over a network that loses, repeats and delays:
 //! retries, identifiers, deduplication, crashes. [`raft`] is a service that is replicated by a log, and fail-over.
-//! [`matrix`] is the table of all of them
-//! against all faults. [`concurrency`] is the small concurrent programs inside one node, [`crawler`] web crawlers; [`web`] is
-//! what they crawl. [`networks`] are the networks by name.
+//! [`matrix`] is the table of all of them against all faults. [`concurrency`] is the small concurrent programs inside one
+//! node, [`crawler`] web crawlers; [`web`] is what they crawl. [`networks`] are the networks by name.
 //!
 //! Deliberately absent: engine code, and any knowledge of seeds and dice.
 
@@ -16,6 +15,8 @@ pub mod networks;
 pub mod raft;
 pub mod rpc;
 pub mod web;
+
+mod settings;
 
 use check::Catalogue;
 

@@ -201,11 +201,13 @@ pub(super) fn on_matches(
     election::notice_term(server, ctx, term);
     let last_index = server.durable.log.last_index();
     let Role::Leader(leadership) = &mut server.role else { return };
-    if term < server.durable.term || index <= leadership.matched[peer.index()] {
+    let (matched, next) = (&mut leadership.matched[peer.index()], &mut leadership.next[peer.index()]);
+    // A conflict may have taken `next` below what was matched before; without this the peer would be sent the same for ever.
+    if term < server.durable.term || index <= *matched && index < *next {
         return;
     }
-    leadership.matched[peer.index()] = index;
-    leadership.next[peer.index()] = index.min(last_index) + 1;
+    *matched = index.max(*matched);
+    *next = index.min(last_index) + 1;
     if index < last_index {
         send_to(server, ctx, peer);
     }

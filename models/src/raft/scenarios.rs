@@ -14,6 +14,7 @@ use super::staging::Staging;
 use super::variant::{Acceptance, Commitment, Durability, Reads, Sessions, Variant};
 use crate::networks::NetworkName;
 use crate::rpc::{Call, Faults, Retry};
+use crate::settings::within;
 
 /// A client or a server.
 pub(super) type Node = Either<Client, Server>;
@@ -167,16 +168,6 @@ fn calls_of(client: NodeId, count: u32) -> Vec<Call> {
             _ => Call::Deduct { amount: 10 },
         })
         .collect()
-}
-
-/// # Errors
-/// If the value is out of range.
-fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
-    if (min..=max).contains(&value) {
-        Ok(())
-    } else {
-        Err(format!("{key} must be from {min} to {max}, not {value}"))
-    }
 }
 
 /// What must hold of the right service.

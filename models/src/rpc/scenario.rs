@@ -16,6 +16,7 @@ use super::server::Server;
 use super::service::{Service, Slip};
 use super::situation;
 use crate::networks::NetworkName;
+use crate::settings::within;
 
 /// A client or a server.
 pub(super) type Node = Either<Client, Server>;
@@ -275,15 +276,5 @@ impl Boundary {
         // The clocks of the others are off by no more.
         let rates = FaultRates { clock_skew_max: SECONDS, clock_drift_max: 200, ..FaultRates::NONE };
         config.faults = FaultPlan { list, rates, ..FaultPlan::default() };
-    }
-}
-
-/// # Errors
-/// If the value is out of range.
-fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
-    if (min..=max).contains(&value) {
-        Ok(())
-    } else {
-        Err(format!("{key} must be from {min} to {max}, not {value}"))
     }
 }

@@ -20,6 +20,7 @@ use super::worker::{Weather, Worker};
 use super::{CrawlMessage, Url};
 use crate::crawler::scenarios::{CrawlerSettings, WebSource};
 use crate::networks::NetworkName;
+use crate::settings::within;
 use crate::web::Web;
 
 /// What can be set in every scenario of the distributed crawler.
@@ -176,16 +177,6 @@ impl Scenario for DistributedScenario {
             [1, 8, 64].map(with).to_vec()
         };
         worlds.map(group).to_vec()
-    }
-}
-
-/// # Errors
-/// If the value is out of range.
-fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
-    if (min..=max).contains(&value) {
-        Ok(())
-    } else {
-        Err(format!("{key} must be from {min} to {max}, not {value}"))
     }
 }
 

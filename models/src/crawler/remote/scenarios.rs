@@ -17,6 +17,7 @@ use crate::networks::NetworkName;
 use crate::rpc::{
     Duplicates, Faults, Identity, Persistence, READER, Retry, RpcMessage, Scheme, Server, Service, Slip,
 };
+use crate::settings::within;
 use crate::web::Web;
 
 const SERVER: NodeId = NodeId(0);
@@ -116,9 +117,7 @@ impl Scenario for RemoteScenario {
 
     fn setup(&self, settings: &RemoteSettings) -> Result<Setup<Self::Process>, String> {
         let &RemoteSettings { network, faults, delay_ms, .. } = settings;
-        if delay_ms > 60_000 {
-            return Err(format!("delay_ms must be from 0 to 60000, not {delay_ms}"));
-        }
+        within("delay_ms", delay_ms, 0, 60_000)?;
         let web = settings.web()?;
         let mut config = Config::new(2);
         config.network = network.with_server(2);
