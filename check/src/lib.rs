@@ -29,13 +29,13 @@ pub mod sweep;
 pub mod why_not;
 
 pub use catalogue::{Catalogue, Entry, Prepared, UnknownScenario};
-pub use explore::{Explore, ExploreReport, Violated, explore};
+pub use explore::{Explore, ExploreReport, Placed, Placement, Places, Violated, explore};
 pub use history::{Ended, History, Operation};
 pub use ledger::{CallName, Ledger};
 pub use reproduction::{
     DecisionText, Expectation, OverrideText, Reproduction, ReproductionError, parse_overrides,
 };
-pub use run::{Costs, Driven, Driver, Outcome, Runner};
+pub use run::{Costs, Drive, Driven, Driver, Outcome, Runner};
 pub use scenario::{Expected, Figure, Judgement, Run, Scenario, Setup};
 pub use settings::{SettingsError, parse_pairs};
 pub use sweep::{Agreement, Found, Met, Sweep, SweepReport, sweep};
