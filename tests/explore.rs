@@ -222,6 +222,39 @@ fn the_verb_writes_a_reproduction_that_replays() {
     assert_eq!((holds.exit, path.exists()), (Exit::Holds, false));
 }
 
+/// One call over a network that loses nothing, by itself: with one fault more, placed anywhere, it is executed twice.
+#[test]
+fn the_verb_places_one_fault_in_every_place_and_says_which_breaks_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("twice.json");
+    let file = path.to_str().expect("UTF-8");
+    let calm = ["--set", "clients=1", "--set", "calls=1", "--set", "network=reliable", "--window", "0"];
+    let ask = |scenario: &str, more: &[&str]| ask(&[&["explore", scenario], &calm[..], more].concat());
+
+    let none = ask("rpc/s3-at-least-once", &[]);
+    assert_eq!((none.exit, none.out.contains("placed")), (Exit::Holds, false), "{}", none.out);
+    let one = ask("rpc/s3-at-least-once", &["--faults", "1", "--repro", file]);
+    assert_eq!(one.exit, Exit::Violated);
+    for line in [
+        "placed      0 faults in 1 way, 1 to the end\n",
+        "placed      1 fault in 20 ways, 20 to the end\n",
+        "violates    the account is right, in 5 executions: 20 was taken from the account; 10 is acknowledged, 0 unknown\n",
+        "            first with: duplicate request client-1 -> server\n",
+    ] {
+        assert!(one.out.contains(line), "{line}{}", one.out);
+    }
+    let replayed = self::ask(&["replay", file]);
+    assert_eq!(replayed.exit, Exit::Holds, "{}", replayed.err);
+
+    // What deduplicates takes any one fault, and any two.
+    let right = ask("rpc/s8-at-most-once", &["--faults", "2", "--json"]);
+    assert_eq!(right.exit, Exit::Holds, "{}", right.out);
+    let json = right.json();
+    let placed = json["placed"].as_array().expect("a list");
+    assert_eq!((placed.len(), &json["complete"]), (3, &json!(true)), "{json}");
+    assert!(placed.iter().all(|placed| placed["sets"] == placed["complete"]), "{json}");
+}
+
 #[test]
 fn what_the_verb_cannot_use_is_refused_in_a_sentence() {
     let counter = "concurrency/counter";

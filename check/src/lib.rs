@@ -30,14 +30,14 @@ pub mod sweep;
 pub mod why_not;
 
 pub use catalogue::{Catalogue, Entry, Prepared, UnknownScenario};
-pub use explore::{Explore, ExploreReport, Violated, explore};
+pub use explore::{Explore, ExploreReport, Placed, Placement, Places, Violated, explore};
 pub use history::{Ended, History, Operation};
 pub use ledger::{CallName, Ledger};
 pub use reproduction::{
     DecisionText, Expectation, OtherwiseText, OverrideLine, OverrideText, Reproduction, ReproductionError,
     from_header, parse_overrides, resolve_overrides, tell, to_header,
 };
-pub use run::{Costs, Driven, Driver, Outcome, Runner};
+pub use run::{Costs, Drive, Driven, Driver, Outcome, Runner};
 pub use scenario::{Expected, Figure, Judgement, Run, Scenario, Setup};
 pub use settings::{SettingsError, parse_pairs};
 pub use sweep::{Agreement, Found, Met, Sweep, SweepReport, sweep};

@@ -13,6 +13,7 @@ use sim::{
 use traces::{Algorithms, End, Header, Recorder, WriteError};
 
 use crate::catalogue::TypedPrepared;
+use crate::explore::Places;
 use crate::history::History;
 use crate::ledger::{Bookkeeper, Ledger};
 use crate::panics;
@@ -100,8 +101,21 @@ pub trait Runner {
     /// The same run, and the life of every call in it; `None` if the scenario has no [calls](Scenario::ledger).
     fn ledger(&mut self, seed: u64, overrides: &Overrides) -> Option<(Outcome, Ledger)>;
 
-    /// The same run, in which a driver chooses among the events that are due within `window` of the earliest.
-    fn drive(&mut self, seed: u64, window: Nanos, driver: &mut dyn Driver) -> Driven;
+    /// The same run, in which a driver chooses the next event.
+    fn drive(&mut self, how: Drive<'_>, driver: &mut dyn Driver) -> Driven;
+}
+
+/// How a run is driven.
+#[derive(Debug)]
+pub struct Drive<'a> {
+    /// The seed.
+    pub seed: u64,
+    /// The decisions that are fixed.
+    pub overrides: &'a Overrides,
+    /// The driver chooses among the events that are due within so much of the earliest.
+    pub window: Nanos,
+    /// Who is to see where faults could be placed.
+    pub places: Option<&'a mut Places>,
 }
 
 /// Chooses which event is next, where that is not to be the earliest.
@@ -226,22 +240,30 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
 
 impl<S: Scenario> TypedRunner<'_, S> {
     /// Drives a world that was reset; how the run ended, unless the driver gave up.
-    fn driven(&mut self, window: Nanos, driver: &mut dyn Driver, told: &mut Told<'_>) -> Option<Ending> {
+    fn driven<O: Observer<<S::Process as Process>::Message>>(
+        &mut self,
+        window: Nanos,
+        driver: &mut dyn Driver,
+        (told, told_now): (O, &Cell<bool>),
+    ) -> Option<Ending> {
         let Self { prepared, world, history } = self;
-        let told_now = told.now;
         let (mut candidates, mut touches) = (Vec::new(), Vec::new());
-        // The event that was fired last, and the time before it.
-        let mut last: Option<(Candidate, Nanos)> = None;
+        // The event that was fired last, and the time before it, and whether its node was up.
+        let mut last: Option<(Candidate, Nanos, bool)> = None;
         let mut gave_up = false;
         let mut observer = (&mut *history, told);
         let ending = world.run_chosen(&mut observer, |world| {
-            if let Some((event, before)) = last {
+            if let Some((event, before, was_up)) = last {
                 if driver.watch() == Watch::Touches {
                     touches.clear();
                     touches.push(Touch::NODE);
-                    match event.node {
-                        Some(node) => world.take_touched(node, &mut touches),
-                        None => touches.push(Touch::EVERYTHING),
+                    if let Some(node) = event.node {
+                        world.take_touched(node, &mut touches);
+                    }
+                    // A fault concerns every node; and what comes to one before it starts or after it crashed comes to nothing.
+                    let is_up = event.node.is_some_and(|node| world.process(node).is_some());
+                    if !(was_up && is_up) {
+                        touches.push(Touch::EVERYTHING);
                     }
                     if told_now.get() {
                         touches.push(HISTORY);
@@ -268,7 +290,8 @@ impl<S: Scenario> TypedRunner<'_, S> {
                 gave_up = chosen.is_none();
                 *chosen?
             };
-            last = Some((chosen, world.now()));
+            let is_up = chosen.node.is_some_and(|node| world.process(node).is_some());
+            last = Some((chosen, world.now(), is_up));
             told_now.set(false);
             world.watch_touches(driver.watch());
             Some(chosen.id)
@@ -282,13 +305,19 @@ impl<S: Scenario> TypedRunner<'_, S> {
 }
 
 impl<S: Scenario> Runner for TypedRunner<'_, S> {
-    fn drive(&mut self, seed: u64, window: Nanos, driver: &mut dyn Driver) -> Driven {
+    fn drive(&mut self, how: Drive<'_>, driver: &mut dyn Driver) -> Driven {
+        let Drive { seed, overrides, window, places } = how;
         self.history.clear();
-        self.world.reset(seed, Overrides::default());
+        self.world.reset(seed, overrides.clone());
         self.world.watch_touches(driver.watch());
         let told_now = Cell::new(false);
         let mut told = Told { digest: Digest::new(0), now: &told_now };
-        let (ending, panicked_at) = panics::silenced(|| self.driven(window, driver, &mut told));
+        let (ending, panicked_at) = match places {
+            None => panics::silenced(|| self.driven(window, driver, (&mut told, &told_now))),
+            Some(places) => {
+                panics::silenced(|| self.driven(window, driver, ((&mut told, places), &told_now)))
+            }
+        };
         self.world.watch_touches(Watch::No);
         let outcome = ending.map(|ending| self.judge(seed, ending, panicked_at));
         Driven { outcome, told: told.digest.finish() }

@@ -24,10 +24,12 @@ const PREEMPTIVE: &str = "preemptive";
   snowglobe explore concurrency/transfer-in-two-orders
   snowglobe explore concurrency/counter-shared --window 0       only events at one instant change places
   snowglobe explore concurrency/counter-shared --repro race.json && snowglobe replay race.json
+  snowglobe explore rpc/s3-at-least-once --set clients=1 --set calls=1 --faults 1
 
 The seed decides all but the order of events. Each run follows the one before it up to some event, and then fires another \
 that was pending there: tasks give way wherever they touch something shared, and any event may come later than it was due. \
-Orders that come to the same, because the events touch nothing in common, are run once.
+Orders that come to the same, because the events touch nothing in common, are run once. With --faults every single fault is \
+placed, then every pair, and the orders are explored with each.
 
 Exit codes: 0 if every execution holds, 1 if one is violated. A search that was ended by a bound says so.")]
 pub(super) struct Explore {
@@ -47,6 +49,12 @@ pub(super) struct Explore {
     /// The greatest number of events in a run; longer ones are cut off
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_depth: u32,
+    /// Explore besides with up to so many faults, each in every place that a run shows: a message lost or doubled, a crash
+    #[arg(long, value_name = "K", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=3))]
+    faults: u8,
+    /// The greatest number of runs with each set of faults
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    runs_each: u64,
     /// Run all orders, also those that come to the same: for programs whose tasks share what the engine does not see
     #[arg(long)]
     no_reduction: bool,
@@ -74,6 +82,9 @@ struct ExploreText {
     pruned: u64,
     cut: u64,
     outcomes: usize,
+    /// By the number of faults, from none; absent if none were to be placed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    placed: Vec<PlacedText>,
     events: u64,
     deepest: usize,
     violations: Vec<ViolatedText>,
@@ -85,6 +96,15 @@ struct ViolatedText {
     property: String,
     executions: u64,
     detail: String,
+    /// The faults that were placed in the first of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct PlacedText {
+    sets: u64,
+    complete: u64,
 }
 
 #[derive(Serialize)]
@@ -106,6 +126,8 @@ pub(super) fn explore(console: &mut Console<'_, '_>, verb: &Explore) -> Result<E
         runs_max: verb.max_runs,
         depth_max: verb.max_depth as usize,
         first: verb.first,
+        faults: verb.faults.into(),
+        runs_each: if verb.faults > 0 { verb.runs_each } else { u64::MAX },
     };
     console.streams.catch_interrupt();
     let stop = console.streams.stop();
@@ -127,7 +149,7 @@ pub(super) fn explore(console: &mut Console<'_, '_>, verb: &Explore) -> Result<E
     if let Some((path, (property, violated))) = verb.repro.as_ref().zip(first) {
         files::reproduction(path, &reproduction(&*prepared, verb.seed, property, violated))?;
     }
-    let text = ExploreText::new(&*prepared, verb.seed, &found);
+    let text = ExploreText::new(&*prepared, verb, &found);
     if verb.json {
         report::json(console.streams.out, &text)?;
     } else {
@@ -152,7 +174,7 @@ fn progress_bar(shown: bool) -> ProgressBar {
 }
 
 impl ExploreText {
-    fn new(prepared: &dyn Prepared, seed: u64, found: &ExploreReport) -> Self {
+    fn new(prepared: &dyn Prepared, verb: &Explore, found: &ExploreReport) -> Self {
         let violated = |(property, violated): (&String, &Violated)| ViolatedText {
             property: property.clone(),
             executions: violated.executions,
@@ -162,6 +184,7 @@ impl ExploreText {
                 .iter()
                 .find(|violation| violation.property == *property)
                 .map_or_else(String::new, |violation| violation.detail.clone()),
+            faults: violated.faults.iter().map(|fault| fault.name(prepared.nodes())).collect(),
         };
         let situation = |situation| {
             let executions = found.situations.get(situation).copied().unwrap_or(0);
@@ -170,7 +193,7 @@ impl ExploreText {
         Self {
             scenario: prepared.name(),
             settings: prepared.changes(),
-            seed,
+            seed: verb.seed,
             verdict: words::verdict(found.violations.is_empty()),
             expected: prepared.expected().into(),
             complete: found.complete,
@@ -178,6 +201,12 @@ impl ExploreText {
             pruned: found.pruned,
             cut: found.cut,
             outcomes: found.outcomes.len(),
+            placed: found
+                .placed
+                .iter()
+                .filter(|_| verb.faults > 0)
+                .map(|placed| PlacedText { sets: placed.sets, complete: placed.complete })
+                .collect(),
             events: found.steps,
             deepest: found.depth,
             violations: found.violations.iter().map(violated).collect(),
@@ -193,8 +222,15 @@ impl fmt::Display for ExploreText {
         writeln!(f, "executions  {}, {} pruned, {} cut", self.executions, self.pruned, self.cut)?;
         writeln!(f, "outcomes    {}", self.outcomes)?;
         writeln!(f, "events      {}, at most {} in a run", self.events, self.deepest)?;
-        for ViolatedText { property, executions, detail } in &self.violations {
+        for (faults, PlacedText { sets, complete }) in (0..).zip(&self.placed) {
+            let with = count(faults, "fault");
+            writeln!(f, "placed      {with} in {}, {complete} to the end", count(*sets, "way"))?;
+        }
+        for ViolatedText { property, executions, detail, faults } in &self.violations {
             writeln!(f, "violates    {property}, in {}: {detail}", count(*executions, "execution"))?;
+            for fault in faults {
+                writeln!(f, "            first with: {fault}")?;
+            }
         }
         for SituationText { situation, executions } in &self.situations {
             writeln!(f, "situation   {situation}, in {}", count(*executions, "execution"))?;

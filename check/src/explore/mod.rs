@@ -12,7 +12,10 @@
 //!
 //! What is not seen: state that tasks share by other means than those of [`sim::tasks`], such as an `Rc<RefCell<_>>`.
 //! A program that has such state is to be explored without reduction.
+//!
+//! Faults can be explored together with schedules: see [`Explore::faults`]. Each set of them is a search of its own.
 
+mod faults;
 mod search;
 
 use std::collections::BTreeMap;
@@ -21,9 +24,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sim::{Decision, Ending, EventId, Nanos, Overrides};
 
 use crate::catalogue::Prepared;
-use crate::run::Outcome;
+use crate::run::{Drive, Outcome, Runner};
 
+use faults::Sets;
 use search::Search;
+
+pub use faults::{Placement, Places};
 
 /// What to explore.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +47,11 @@ pub struct Explore {
     pub depth_max: usize,
     /// Whether to stop at the first violation.
     pub first: bool,
+    /// With how many faults besides, at most: a message lost or doubled, a node that crashes in the middle of a handler. 0
+    /// leaves it at what the seed has.
+    pub faults: usize,
+    /// The greatest number of runs with each set of such faults, the empty one included.
+    pub runs_each: u64,
 }
 
 impl Default for Explore {
@@ -52,8 +63,19 @@ impl Default for Explore {
             runs_max: 1_000_000,
             depth_max: 1_000,
             first: false,
+            faults: 0,
+            runs_each: u64::MAX,
         }
     }
+}
+
+/// What was tried with so many faults.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Placed {
+    /// How many sets of faults.
+    pub sets: u64,
+    /// With how many of them every interleaving was seen.
+    pub complete: u64,
 }
 
 /// What the search found.
@@ -75,7 +97,10 @@ pub struct ExploreReport {
     pub violations: BTreeMap<String, Violated>,
     /// By situation, in how many executions it occurred.
     pub situations: BTreeMap<&'static str, u64>,
-    /// Whether every interleaving was seen: neither a bound nor an interruption ended the search, and no run was cut.
+    /// By how many faults were placed, from none: what was tried.
+    pub placed: Vec<Placed>,
+    /// Whether every interleaving was seen, with every set of faults: neither a bound nor an interruption ended the search,
+    /// and no run was cut.
     pub complete: bool,
 }
 
@@ -86,6 +111,8 @@ pub struct Violated {
     pub executions: u64,
     /// What came of the first.
     pub outcome: Outcome,
+    /// The faults that were placed in it.
+    pub faults: Vec<Placement>,
     /// The overrides with which a run from the seed takes the same way.
     pub schedule: Overrides,
 }
@@ -98,17 +125,61 @@ pub fn explore(
     progress: &dyn Fn(&ExploreReport),
 ) -> ExploreReport {
     let mut runner = prepared.runner();
-    let mut search = Search::new(*what);
     let mut report = ExploreReport::default();
+    let mut sets = Sets::new(what.faults);
+    let mut all_complete = true;
+    while let Some(faults) = sets.next() {
+        let mut places = Places::default();
+        let end = explore_with(&mut *runner, what, (&faults, &mut places), stop, (&mut report, progress));
+        if report.placed.len() <= faults.len() {
+            report.placed.push(Placed::default());
+        }
+        let placed = &mut report.placed[faults.len()];
+        placed.sets += 1;
+        placed.complete += u64::from(end == End::Complete);
+        all_complete &= end == End::Complete;
+        if end == End::Search {
+            return report;
+        }
+        sets.extend(&faults, &places);
+    }
+    report.complete = all_complete;
+    report
+}
+
+/// How the search with one set of faults ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// Every interleaving was seen.
+    Complete,
+    /// A bound of its own ended it.
+    Bound,
+    /// The whole search is over.
+    Search,
+}
+
+fn explore_with(
+    runner: &mut dyn Runner,
+    what: &Explore,
+    (faults, places): (&[Placement], &mut Places),
+    stop: &AtomicBool,
+    (report, progress): (&mut ExploreReport, &dyn Fn(&ExploreReport)),
+) -> End {
+    let fixed = faults::decisions(faults);
+    let mut search = Search::new(*what);
+    let (runs_before, cut_before) = (report.runs(), report.cut);
     loop {
-        let driven = runner.drive(what.seed, what.window, &mut search);
+        // Where the last fault was placed, nobody asks for more.
+        let places = (faults.len() < what.faults).then_some(&mut *places);
+        let how = Drive { seed: what.seed, overrides: &fixed, window: what.window, places };
+        let driven = runner.drive(how, &mut search);
         search.end(driven.outcome.is_some());
         report.steps += search.path().len() as u64;
         report.depth = report.depth.max(search.path().len());
         let fails = match driven.outcome {
             Some(outcome) => {
                 let fails = !outcome.holds();
-                report.add(&outcome, driven.told, &search);
+                report.add(&outcome, driven.told, &search, faults);
                 fails
             }
             None if search.was_cut() => {
@@ -120,19 +191,20 @@ pub fn explore(
                 false
             }
         };
-        let runs = report.executions + report.pruned + report.cut;
-        if runs.is_multiple_of(1024) {
-            progress(&report);
+        if report.runs().is_multiple_of(1024) {
+            progress(report);
         }
         if fails && what.first {
-            return report;
+            return End::Search;
         }
         if !search.advance() {
-            report.complete = report.cut == 0;
-            return report;
+            return if report.cut == cut_before { End::Complete } else { End::Bound };
         }
-        if runs >= what.runs_max || stop.load(Ordering::Relaxed) {
-            return report;
+        if report.runs() >= what.runs_max || stop.load(Ordering::Relaxed) {
+            return End::Search;
+        }
+        if report.runs() - runs_before >= what.runs_each {
+            return End::Bound;
         }
     }
 }
@@ -143,7 +215,7 @@ impl ExploreReport {
         self.executions + self.pruned + self.cut
     }
 
-    fn add(&mut self, outcome: &Outcome, told: u64, search: &Search) {
+    fn add(&mut self, outcome: &Outcome, told: u64, search: &Search, faults: &[Placement]) {
         self.executions += 1;
         *self.outcomes.entry(key(outcome, told)).or_insert(0) += 1;
         for situation in outcome.met.keys() {
@@ -156,7 +228,8 @@ impl ExploreReport {
             let found = self.violations.entry(property).or_insert_with(|| Violated {
                 executions: 0,
                 outcome: outcome.clone(),
-                schedule: overrides(search),
+                faults: faults.to_vec(),
+                schedule: overrides(search, faults),
             });
             found.executions += 1;
         }
@@ -189,9 +262,9 @@ pub(crate) struct Fired {
 }
 
 /// The decisions with which a run takes the path of the last one by itself.
-fn overrides(search: &Search) -> Overrides {
+fn overrides(search: &Search, faults: &[Placement]) -> Overrides {
     let path: Vec<Fired> = search.path().collect();
-    let mut overrides = Overrides::default();
+    let mut overrides = faults::decisions(faults);
     for (index, fired) in (0..).zip(&path) {
         if fired.at > fired.due {
             overrides.set(fired.id, Decision::Late(fired.at - fired.due));
