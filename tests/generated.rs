@@ -10,7 +10,7 @@ fn rpc_s3_at_least_once_violates_the_account_is_right() {
     snowglobe::prop::replay(&catalogue(), REPRODUCTION);
 }
 
-const REPRODUCTION: &str = r#####"
+const REPRODUCTION: &str = r#"
 {
   "format": "snowglobe-repro",
   "version": 1,
@@ -30,4 +30,4 @@ const REPRODUCTION: &str = r#####"
     "digest": "2ad0b1b0b788f966"
   }
 }
-"#####;
+"#;

@@ -182,6 +182,14 @@ const LISTED_MAX: usize = 16;
 /// Settings of these names say how large a scenario is, and a smaller one that fails is a better one.
 pub const SIZES: [&str; 3] = ["clients", "calls", "operations"];
 
+/// A smaller scenario, and what is needed in it.
+pub struct Smaller {
+    /// The scenario with other settings.
+    pub prepared: Box<dyn Prepared>,
+    /// What is left of the run in it.
+    pub shrunk: Shrunk,
+}
+
 /// The same scenario with fewer clients and calls in which the same names of decisions violate the same property, and what
 /// of them is needed there; `None` if there is none.
 ///
@@ -193,20 +201,20 @@ pub fn smaller_scenario(
     shrunk: &Shrunk,
     stop: &AtomicBool,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Option<(Box<dyn Prepared>, Shrunk)>, rayon::ThreadPoolBuildError> {
+) -> Result<Option<Smaller>, rayon::ThreadPoolBuildError> {
     if shrunk.overrides.otherwise() == Otherwise::Thrown || !shrunk.minimal {
         return Ok(None);
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(what.jobs).build()?;
-    let mut best: Option<(Box<dyn Prepared>, Shrunk)> = None;
+    let mut best: Option<Smaller> = None;
     for key in SIZES {
-        let current = best.as_ref().map_or(prepared, |(prepared, _)| &**prepared);
+        let current = best.as_ref().map_or(prepared, |best| &*best.prepared);
         let Some(size) = current.settings().get(key).and_then(serde_json::Value::as_u64) else { continue };
         let mut sizes: Vec<u64> = (1..size.min(SMALL)).collect();
         sizes.extend((SMALL..size).filter(|size| size.is_power_of_two()));
         for size in sizes {
-            let current = best.as_ref().map_or(prepared, |(prepared, _)| &**prepared);
-            let mut best_yet = best.as_ref().map_or(shrunk, |(_, shrunk)| shrunk).clone();
+            let current = best.as_ref().map_or(prepared, |best| &*best.prepared);
+            let mut best_yet = best.as_ref().map_or(shrunk, |best| &best.shrunk).clone();
             let Some(smaller) = current.resized(key, size) else { continue };
             let runs = AtomicU64::new(best_yet.runs);
             let limit = AtomicU64::new(what.runs_max);
@@ -219,7 +227,7 @@ pub fn smaller_scenario(
             pool.install(|| search.minimise(&mut best_yet));
             best_yet.runs = search.runs.load(Ordering::Relaxed);
             if best_yet.minimal {
-                best = Some((smaller, best_yet));
+                best = Some(Smaller { prepared: smaller, shrunk: best_yet });
                 break;
             }
         }

@@ -154,14 +154,13 @@ fn explain_reproduction(
     let faults = reason::faults_listed(&*prepared, seed, &resolved, property)?;
     let decided: Vec<EventId> = resolved.overrides.iter().map(|(event, _)| event).collect();
     let property = property.to_owned();
-    match Explained::new(prepared, seed, &resolved.overrides, Some(&property), faults, &decided)? {
-        Some(explained) => say(console, verb, &explained),
-        None => {
-            let found = first.map_or("the run holds".to_owned(), |first| format!("{first} is violated"));
-            let sentence = format!("expected a violation of {property}, but {found}");
-            Err(CliError::NotTheSame { path: path.to_owned(), what: sentence })
-        }
+    let explained = Explained::new(prepared, seed, &resolved.overrides, Some(&property), faults, &decided)?;
+    if let Some(explained) = explained {
+        return say(console, verb, &explained);
     }
+    let found = first.map_or("the run holds".to_owned(), |first| format!("{first} is violated"));
+    let what = format!("expected a violation of {property}, but {found}");
+    Err(CliError::NotTheSame { path: path.to_owned(), what })
 }
 
 fn say(console: &mut Console<'_, '_>, verb: &Explain, explained: &Explained) -> Result<Exit, CliError> {

@@ -284,9 +284,10 @@ fn chain(trace: &Trace, evidence: &[EventId], decided: &[EventId], from: u64) ->
     let causality = Causality::of(trace);
     let shows: BTreeSet<usize> =
         evidence.iter().flat_map(|id| trace.find(*id)).map(|event| event.index).collect();
-    let past: BTreeSet<usize> = match shows.is_empty() {
-        true => (0..trace.len()).collect(),
-        false => causality.past_of_all(shows.iter().copied()).into_iter().collect(),
+    let past: BTreeSet<usize> = if shows.is_empty() {
+        (0..trace.len()).collect()
+    } else {
+        causality.past_of_all(shows.iter().copied()).into_iter().collect()
     };
     let end = past.last().copied().unwrap_or(0);
     let is_decided = |event: &Event<'_>| {

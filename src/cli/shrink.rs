@@ -99,9 +99,9 @@ pub(super) fn shrink(console: &mut Console<'_, '_>, verb: &Shrink) -> Result<Exi
         check::shrink::smaller_scenario(&*prepared, &what, &shrunk, &stop, &|done| bar.set_position(done))
             .map_err(|error| CliError::Threads(Box::new(error)))?;
     let prepared = match smaller {
-        Some((smaller, in_it)) => {
-            shrunk = in_it;
-            smaller
+        Some(smaller) => {
+            shrunk = smaller.shrunk;
+            smaller.prepared
         }
         None => prepared,
     };
@@ -208,11 +208,16 @@ fn generated_test(repro: &Reproduction, property: &str) -> String {
     let name: String = format!("{} violates {property}", repro.scenario).chars().map(word).collect();
     let text = serde_json::to_string_pretty(repro).expect("a reproduction is plain data");
     let expected = format!("violates \"{property}\"");
+    // As few as end the text where it ends.
+    let mut hashes = "#".to_owned();
+    while text.contains(&format!("\"{hashes}")) {
+        hashes.push('#');
+    }
     format!(
         "//! Written by `shrink --test`.\n\n// The catalogue that has the scenario.\nuse \
          snowglobe::models::catalogue;\n\n#[test]\n// To be removed once it is mended: the test then guards that it stays \
          so.\n#[should_panic(expected = {expected:?})]\nfn {name}() {{\n    \
-         snowglobe::prop::replay(&catalogue(), REPRODUCTION);\n}}\n\nconst REPRODUCTION: &str = r#####\"\n{text}\n\"#####;\n"
+         snowglobe::prop::replay(&catalogue(), REPRODUCTION);\n}}\n\nconst REPRODUCTION: &str = r{hashes}\"\n{text}\n\"{hashes};\n"
     )
 }
 
