@@ -1,11 +1,14 @@
 //! A failing run is shrunk to the faults that matter, each of which is needed.
 
-use std::sync::atomic::AtomicBool;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use proptest::prop_assert;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 use sim::Overrides;
-use snowglobe::check::shrink::{Shrink, Shrunk, shrink, without};
-use snowglobe::check::{Expected, Prepared};
+use snowglobe::check::shrink::{Shrink, Shrunk, Smaller, shrink, smaller_scenario, without};
+use snowglobe::check::{Entry, Expected, Prepared};
 use snowglobe::cli::{self, Exit};
 use snowglobe::sim;
 
@@ -56,12 +59,130 @@ fn what_is_left_fails_again_and_each_fault_of_it_is_needed() {
             let outcome = runner.run(seed, &without(&shrunk.overrides, needed));
             assert!(outcome.violations.iter().all(|v| v.property != property), "{}", needed.name);
         }
-        println!("{} {} {:?} {:?}", entry.name(), shrunk.runs, shrunk.overrides.otherwise(), names(&shrunk));
         faults.push((shrunk.needed.len(), shrunk.runs));
     }
     faults.sort_unstable();
     let (median, _) = faults[faults.len() / 2];
     assert!(median <= 3, "half of the planted bugs need more than {median} faults: {faults:?}");
+}
+
+/// How many failing runs are shrunk.
+const CASES: u32 = 60;
+
+#[test]
+fn taking_away_any_one_of_what_is_left_makes_the_violation_vanish() {
+    let catalogue = snowglobe::models::catalogue();
+    let is_planted = |entry: &&dyn Entry| matches!(entry.expected(), Expected::Violates(_));
+    let planted: Vec<_> = catalogue.iter().filter(is_planted).collect();
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let tried = Cell::new(0);
+    let outcome =
+        TestRunner::new_with_rng(config, rng).run(&(0..planted.len(), 0..100_000_u64), |(entry, seed)| {
+            let prepared = planted[entry].prepare(&Map::new()).unwrap();
+            let mut runner = prepared.runner();
+            let failing = (seed..seed + 5).find(|seed| !runner.run(*seed, &Overrides::default()).holds());
+            let Some(shrunk) = failing.and_then(|seed| shrunk(&*prepared, seed, 0)) else { return Ok(()) };
+            if !shrunk.minimal {
+                return Ok(());
+            }
+            for needed in &shrunk.needed {
+                let outcome = runner.run(shrunk.outcome.seed, &without(&shrunk.overrides, needed));
+                let is_same =
+                    outcome.violations.iter().any(|violation| violation.property == shrunk.property);
+                prop_assert!(
+                    !is_same,
+                    "{} seed {} without {}",
+                    prepared.name(),
+                    shrunk.outcome.seed,
+                    needed.name
+                );
+            }
+            tried.set(tried.get() + 1);
+            Ok(())
+        });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+    assert!(tried.get() > CASES / 2, "{} of {CASES} runs were shrunk", tried.get());
+}
+
+#[test]
+fn whatever_the_budget_the_best_so_far_violates_the_same() {
+    let prepared = prepare("rpc/s25-table-in-memory", json!({}));
+    let seed = first_failing(&*prepared);
+    let whole = shrunk(&*prepared, seed, 1).unwrap();
+    let mut left = usize::MAX;
+    for runs_max in 1..=whole.runs {
+        let what = Shrink { seed, overrides: Overrides::default(), runs_max, jobs: 0 };
+        let best = shrink(&*prepared, &what, &AtomicBool::new(false), &|_| ()).unwrap().unwrap();
+        let again = prepared.runner().run(seed, &best.overrides);
+        assert_eq!((again.digest, &best.property), (best.outcome.digest, &whole.property), "{runs_max} runs");
+        assert!(best.runs <= runs_max, "{} of {runs_max} runs", best.runs);
+        left = best.needed.len();
+    }
+    assert_eq!(left, whole.needed.len());
+}
+
+#[test]
+fn an_interrupted_search_gives_the_best_so_far() {
+    let prepared = prepare("rpc/s25-table-in-memory", json!({}));
+    let seed = first_failing(&*prepared);
+    let whole = shrunk(&*prepared, seed, 1).unwrap();
+    for runs in [0, 1, 2, whole.runs / 2, whole.runs - 1] {
+        let stop = AtomicBool::new(runs == 0);
+        let what = Shrink { seed, overrides: Overrides::default(), runs_max: 5_000, jobs: 1 };
+        let progress = |done| stop.store(done >= runs, Ordering::Relaxed);
+        let best = shrink(&*prepared, &what, &stop, &progress).unwrap().unwrap();
+        let again = prepared.runner().run(seed, &best.overrides);
+        assert_eq!((again.digest, &best.property), (best.outcome.digest, &whole.property), "{runs} runs");
+        assert!(!best.minimal && best.runs <= runs + 1, "{} of {runs} runs", best.runs);
+    }
+}
+
+#[test]
+fn an_interrupted_verb_writes_the_best_so_far() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("repro.json").display().to_string();
+    let run = |args: &[&str], is_interrupted: bool| {
+        let catalogue = snowglobe::models::catalogue();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut streams = cli::Streams::new(&mut out, &mut err);
+        streams.stop().store(is_interrupted, Ordering::Relaxed);
+        let args = std::iter::once("snowglobe").chain(args.iter().copied());
+        let exit = cli::run(&catalogue, args, &mut streams);
+        (exit, String::from_utf8(out).unwrap())
+    };
+    let (exit, out) = run(&["shrink", "rpc/s9-fresh-xid", "-o", &path], true);
+    assert_eq!(exit, Exit::Violated);
+    assert!(out.contains("\nunfinished  not everything that is left was shown to be needed\n"), "{out}");
+    let (exit, out) = run(&["replay", &path], false);
+    assert_eq!(exit, Exit::Holds, "{out}");
+}
+
+#[test]
+fn the_verb_writes_a_test_that_compiles() {
+    // It is compiled, and run, as a test of this package.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("generated.rs").display().to_string();
+    let settings = ["--set", "clients=1", "--set", "calls=1", "--set", "network=dslabs"];
+    let args = [&["snowglobe", "shrink", "rpc/s3-at-least-once", "--test", &path], &settings[..]].concat();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = cli::run(&snowglobe::models::catalogue(), args, &mut cli::Streams::new(&mut out, &mut err));
+    assert_eq!(exit, Exit::Holds);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), include_str!("generated.rs"));
+}
+
+#[test]
+fn a_smaller_scenario_shows_the_same() {
+    let prepared = prepare("rpc/s3-at-least-once", json!({}));
+    let what =
+        Shrink { seed: first_failing(&*prepared), overrides: Overrides::default(), runs_max: 5_000, jobs: 0 };
+    let never = AtomicBool::new(false);
+    let shrunk = shrink(&*prepared, &what, &never, &|_| ()).unwrap().unwrap();
+    let Smaller { prepared, shrunk } =
+        smaller_scenario(&*prepared, &what, &shrunk, &never, &|_| ()).unwrap().unwrap();
+    assert_eq!(Value::Object(prepared.changes()), json!({"clients": 1, "calls": 1}));
+    assert_eq!(names(&shrunk), ["lose reply server -> client-1 of call client-1/1, attempt 1"]);
+    assert!(shrunk.minimal && shrunk.runs <= 100, "{} runs", shrunk.runs);
 }
 
 #[test]

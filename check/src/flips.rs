@@ -161,10 +161,19 @@ impl Delays {
 }
 
 /// Whether a handler asked for what this line tells.
-fn is_effect(event: &Event<'_>) -> bool {
+pub(crate) fn is_effect(event: &Event<'_>) -> bool {
     match event.kind {
         Kind::Send | Kind::Timer | Kind::Invoke | Kind::Return | Kind::Note => true,
         Kind::Disk => event.field("action").is_some_and(|action| action != "synced"),
+        _ => false,
+    }
+}
+
+/// Whether this line begins a handler, in which its node could crash.
+pub(crate) fn is_handler(event: &Event<'_>) -> bool {
+    match event.kind {
+        Kind::Recv | Kind::Fire | Kind::Boot => true,
+        Kind::Disk => event.field("action").is_some_and(|action| action == "synced"),
         _ => false,
     }
 }

@@ -283,6 +283,42 @@ fn known(text: &str, node: &str, nodes: &[String]) -> Result<NodeId, NameError> 
     })
 }
 
+/// The decision that a name means in a run; nothing if it is no name, or nothing in the run has it.
+pub fn find(trace: &Trace, nodes: &[String], text: &str) -> Option<(EventId, Decision)> {
+    let Named { subject, decision } = parse(text, nodes).ok()?;
+    let event = match subject {
+        Subject::Fault(fault) => fault,
+        Subject::InRun(subject) => Names::of(trace).found.get(&subject)?.1,
+    };
+    Some((event, decision))
+}
+
+/// The same name in a scenario that has fewer nodes, or fewer calls of each: of a node or call that there is no more, the
+/// last of its like.
+pub(crate) fn fit(text: &str, nodes: &[String], calls: Option<u64>) -> String {
+    let fit_node = |word: &str| -> String {
+        let stem = |name: &str| name.trim_end_matches(|digit: char| digit.is_ascii_digit()).to_owned();
+        let is_like = |node: &&String| stem(node) == stem(word) && !stem(word).is_empty();
+        let known = nodes.iter().any(|node| node == word);
+        let last = nodes.iter().rfind(is_like).filter(|_| !known);
+        last.map_or_else(|| word.to_owned(), Clone::clone)
+    };
+    let fit_word = |word: &str| {
+        let (word, comma) = word.strip_suffix(',').map_or((word, ""), |word| (word, ","));
+        let call = word
+            .split_once('/')
+            .filter(|(node, number)| nodes.contains(&fit_node(node)) && number.parse::<u64>().is_ok());
+        match call {
+            Some((node, number)) => {
+                let number: u64 = number.parse().expect("it was one");
+                format!("{}/{}{comma}", fit_node(node), calls.map_or(number, |calls| number.min(calls)))
+            }
+            None => format!("{}{comma}", fit_node(word)),
+        }
+    };
+    text.split(' ').map(fit_word).collect::<Vec<_>>().join(" ")
+}
+
 const UNITS: [(&str, Nanos); 4] = [("s", SECONDS), ("ms", MILLIS), ("us", MICROS), ("ns", 1)];
 
 /// A span in milliseconds, exactly.
@@ -426,6 +462,23 @@ mod tests {
         let planned = EventId::fault_of_plan(3, 1);
         assert_eq!(fault_name(&nodes(), planned).as_deref(), Some("fault #4 of the plan, round 2"));
         assert_eq!(fault_id("fault #4 of the plan, round 2", &nodes()), Ok(Some(planned)));
+    }
+
+    #[test]
+    fn a_name_fits_a_smaller_scenario() {
+        let fit = |text, calls| fit(text, &nodes(), calls);
+        assert_eq!(
+            fit("lose reply server -> client-3 of call client-3/2, attempt 2", Some(1)),
+            "lose reply server -> client-1 of call client-1/1, attempt 2"
+        );
+        assert_eq!(
+            fit("crash client-2 after effect 2 of timer resend/3 of call client-2/4, attempt 1", None),
+            "crash client-1 after effect 2 of timer resend/3 of call client-1/4, attempt 1"
+        );
+        assert_eq!(
+            fit("delay request #2 client-1 -> server to 300 ms", Some(1)),
+            "delay request #2 client-1 -> server to 300 ms"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use check::Prepared;
 use check::flips::{Flip, flips};
 use clap::Args;
-use sim::Overrides;
+use sim::{Decision, EventId, Overrides};
 use traces::Trace;
 use traces::diff::Sameness;
 
@@ -27,7 +27,8 @@ const SUGGESTED: usize = 12;
   snowglobe diff rpc/s3-at-least-once --seed 0 --with 'lose reply #1 server -> client-1'
 
 A decision is named by what it does, as why-not tells it: `lose reply #2 server -> client-1`, `crash server after effect 2 of \
-request #1 from client-1`; or by the id of its event. --without undoes one that the run has, --with adds one that it has not."
+request #1 from client-1`; as a reproduction has it: `lose reply server -> client-1 of call client-1/3, attempt 1`, \
+`delay request #1 client-1 -> server to 80 ms`; or by the id of its event. --without undoes one that the run has, --with adds one that it has not."
 )]
 pub(super) struct Diff {
     /// A trace; or with --seeds or --seed, a scenario
@@ -98,8 +99,11 @@ fn counterfactual(prepared: &dyn Prepared, seed: u64, verb: &Diff) -> Result<(Tr
     let mut name = format!("{} seed {seed}", prepared.name());
     for (word, given, flips) in [("without", &verb.without, mending), ("with", &verb.with, breaking)] {
         for text in given {
-            let flip = named(text, word, &flips)?;
-            overrides.set(flip.event, flip.decision.clone());
+            let (event, decision) = match by_name(prepared, &original, text, word, &flips) {
+                Some(found) => found,
+                None => named(text, word, &flips).map(|flip| (flip.event, flip.decision.clone()))?,
+            };
+            overrides.set(event, decision);
             name = format!("{name}, {word} {text}");
         }
     }
@@ -111,6 +115,24 @@ fn counterfactual(prepared: &dyn Prepared, seed: u64, verb: &Diff) -> Result<(Tr
         return Err(CliError::Usage(unmatched));
     }
     Ok((original, other))
+}
+
+/// The decision that a person means by a name out of a reproduction.
+fn by_name(
+    prepared: &dyn Prepared,
+    original: &Trace,
+    text: &str,
+    word: &str,
+    flips: &[&Flip],
+) -> Option<(EventId, Decision)> {
+    let (event, decision) = check::names::find(original, prepared.nodes(), text)?;
+    if word == "with" {
+        return Some((event, decision));
+    }
+    // What is undone must have been done.
+    let verb = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
+    let undone = flips.iter().find(|flip| flip.event == event && verb(&flip.undoes()) == verb(text))?;
+    Some((event, undone.decision.clone()))
 }
 
 /// The flip that a person means.

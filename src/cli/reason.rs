@@ -1,8 +1,8 @@
 //! The reason of a violation: what was violated, the chain of causes from the first fault to it, the life of the calls
 //! involved, and for each fault what happens without it.
 //!
-//! The chain is what lies both after the first fault and before the evidence; a message that was lost causes nothing, so
-//! those that left the chain and had not arrived are told too.
+//! The chain is what lies both after the first fault and before the evidence, with the evidence that is older. A message
+//! that was lost causes nothing, so those that left the chain and had not arrived are told too.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -312,10 +312,12 @@ fn chain(trace: &Trace, evidence: &[EventId], decided: &[EventId], from: u64) ->
         matches!(event.kind, Kind::Timer | Kind::Task | Kind::Check | Kind::Pick)
             || story::is_step(trace, event.index)
     };
-    let places: Vec<usize> = (opened..=end)
+    // What shows the violation may be older than the fault: the first of two executions.
+    let places: Vec<usize> = (0..=end)
         .filter(|place| {
             let event = trace.event(*place);
-            (past.contains(place) || missed(&event) || is_decided(&event)) && !quiet(&event)
+            let is_step = past.contains(place) || missed(&event) || is_decided(&event);
+            shows.contains(place) || *place >= opened && is_step && !quiet(&event)
         })
         .collect();
     let told = &places[places.len().saturating_sub(STEPS_MAX)..];

@@ -5,8 +5,9 @@
 //! all of it, then halves, quarters, and in the end each alone, which is delta debugging (Zeller and Hildebrandt, IEEE TSE
 //! 28, 2002). What is left is 1-minimal: without any one of it, the property holds or another is violated. Where one fault is
 //! needed only because it puts off what another fault happens to, the other is tried at what has the same
-//! [name](crate::names) without it. Then every message takes its shortest time, if that still does; delays that are listed
-//! are rounded; and [`smaller_scenario`] has fewer clients and calls.
+//! [name](crate::names) without it. Then a node that crashed at some time crashes at a place of what it does, and every
+//! message takes its shortest time, where that still does; delays that are listed are rounded; and [`smaller_scenario`] has
+//! fewer clients and calls.
 //!
 //! Where a run cannot be listed (a message that was damaged unnoticed), the dice stay as they are, and what goes wrong is
 //! mended instead, read anew from the run after each success, because another course of events throws other dice.
@@ -17,19 +18,23 @@
 //!
 //! Deliberately absent: what messages contain.
 
-use std::collections::BTreeMap;
+mod listed;
+mod plainer;
+mod smaller;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rayon::prelude::*;
-use serde::Deserialize;
-use sim::{Decision, EventId, Nanos, Otherwise, Overrides, SyncError};
-use traces::{Kind, Trace};
+use sim::{Decision, EventId, Otherwise, Overrides};
+use traces::Trace;
 
 use crate::catalogue::Prepared;
 use crate::flips::{Flip, flips};
 use crate::names::{self, Names};
-use crate::picks::{fewer_picks, is_pick};
+use crate::picks::is_pick;
 use crate::run::Outcome;
+
+pub use smaller::{SIZES, Smaller, smaller_scenario};
 
 /// What to shrink.
 #[derive(Clone, Debug)]
@@ -153,6 +158,9 @@ pub fn shrink(
         if !shrunk.minimal {
             search.minimise(&mut shrunk);
         }
+        if search.place_crashes(&mut shrunk) {
+            search.minimise(&mut shrunk);
+        }
         if shrunk.overrides.otherwise() == Otherwise::Calm
             && let Some((overrides, plain)) = search.plain(&shrunk)
         {
@@ -178,65 +186,6 @@ fn picks(overrides: &Overrides) -> usize {
 
 /// A list longer than this may be a plan in which everything goes wrong, which the plan itself says better.
 const LISTED_MAX: usize = 16;
-
-/// Settings of these names say how large a scenario is, and a smaller one that fails is a better one.
-pub const SIZES: [&str; 3] = ["clients", "calls", "operations"];
-
-/// A smaller scenario, and what is needed in it.
-pub struct Smaller {
-    /// The scenario with other settings.
-    pub prepared: Box<dyn Prepared>,
-    /// What is left of the run in it.
-    pub shrunk: Shrunk,
-}
-
-/// The same scenario with fewer clients and calls in which the same names of decisions violate the same property, and what
-/// of them is needed there; `None` if there is none.
-///
-/// # Errors
-/// If the threads cannot be started.
-pub fn smaller_scenario(
-    prepared: &dyn Prepared,
-    what: &Shrink,
-    shrunk: &Shrunk,
-    stop: &AtomicBool,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Option<Smaller>, rayon::ThreadPoolBuildError> {
-    if shrunk.overrides.otherwise() == Otherwise::Thrown || !shrunk.minimal {
-        return Ok(None);
-    }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(what.jobs).build()?;
-    let mut best: Option<Smaller> = None;
-    for key in SIZES {
-        let current = best.as_ref().map_or(prepared, |best| &*best.prepared);
-        let Some(size) = current.settings().get(key).and_then(serde_json::Value::as_u64) else { continue };
-        let mut sizes: Vec<u64> = (1..size.min(SMALL)).collect();
-        sizes.extend((SMALL..size).filter(|size| size.is_power_of_two()));
-        for size in sizes {
-            let current = best.as_ref().map_or(prepared, |best| &*best.prepared);
-            let mut best_yet = best.as_ref().map_or(shrunk, |best| &best.shrunk).clone();
-            let Some(smaller) = current.resized(key, size) else { continue };
-            let runs = AtomicU64::new(best_yet.runs);
-            let limit = AtomicU64::new(what.runs_max);
-            let search = Search { prepared: &*smaller, what, stop, progress, runs, limit };
-            let Some((overrides, looked)) = search.by_names(&best_yet, best_yet.overrides.otherwise(), &[])
-            else {
-                continue;
-            };
-            best_yet.become_run(overrides, looked);
-            pool.install(|| search.minimise(&mut best_yet));
-            best_yet.runs = search.runs.load(Ordering::Relaxed);
-            if best_yet.minimal {
-                best = Some(Smaller { prepared: smaller, shrunk: best_yet });
-                break;
-            }
-        }
-    }
-    Ok(best)
-}
-
-/// Every size below this is tried, and above it powers of two.
-const SMALL: u64 = 8;
 
 /// A run, and what went wrong in it.
 #[derive(Clone)]
@@ -313,59 +262,17 @@ impl Search<'_> {
         needed.into_iter().map(|(_, needed)| needed).collect()
     }
 
-    /// The same run, in which nothing goes wrong but what is listed; none if it cannot be listed.
-    fn listed(&self, shrunk: &Shrunk, original: &Looked) -> Option<(Overrides, Looked)> {
-        if shrunk.overrides.otherwise() != Otherwise::Thrown {
-            return None;
-        }
-        let mut overrides = shrunk.overrides.clone();
-        overrides.set_otherwise(Otherwise::Calm);
-        for needed in &original.needed {
-            overrides.set(needed.mend.event, made(&original.trace, &needed.mend)?);
-        }
-        let fates = fates(&original.trace);
-        // What a plan wrote or a partition stopped shows only beside a run without it.
-        for _ in 0..ROUNDS {
-            let looked = self.look(&overrides);
-            let mut same = true;
-            if looked.outcome.digest != original.outcome.digest {
-                for (event, fate) in self::fates(&looked.trace) {
-                    if let Some(was) = fates.get(&event).filter(|was| **was != fate) {
-                        overrides.set(event, Decision::Fate(was.clone()));
-                        same = false;
-                    }
-                }
-            }
-            if same {
-                return shrunk.is_violated_by(&looked.outcome).then(|| {
-                    let overrides = matched(&overrides, &looked.outcome);
-                    let needed = self.needed(&looked.trace, &overrides);
-                    (overrides, Looked { needed, ..looked })
-                });
-            }
-        }
-        None
-    }
-
-    /// What is left, with every message as fast as its link lets it.
-    fn plain(&self, shrunk: &Shrunk) -> Option<(Overrides, Looked)> {
-        self.by_names(shrunk, Otherwise::Plain, &[])
-            .filter(|(_, run)| run.needed.len() <= shrunk.needed.len())
-    }
-
-    /// The run in which what has the same names is decided the same, but for some of it; none if it violates another
-    /// property, or nothing.
-    fn by_names(&self, shrunk: &Shrunk, otherwise: Otherwise, but: &[usize]) -> Option<(Overrides, Looked)> {
+    /// The run in which what has the same names is decided the same; none if it violates another property, or nothing.
+    fn by_names(&self, shrunk: &Shrunk, otherwise: Otherwise) -> Option<(Overrides, Looked)> {
         if self.is_over(shrunk.needed.len() as u64 + 1) {
             return None;
         }
-        let kept = shrunk.needed.iter().enumerate().filter(|(index, _)| !but.contains(index));
         let mut fixed = Overrides::otherwise_so(otherwise);
         for (event, pick) in shrunk.overrides.iter().filter(|(_, decision)| is_pick(decision)) {
             fixed.set(event, pick.clone());
         }
         let mut named = Vec::new();
-        for (_, Needed { name, mend, .. }) in kept {
+        for Needed { name, mend, .. } in &shrunk.needed {
             match names::parse(name, self.prepared.nodes()) {
                 Ok(read) => named.push((name.clone(), read)),
                 Err(_) => {
@@ -399,7 +306,8 @@ impl Search<'_> {
         let mut size = shrunk.needed.len();
         while size > 0 {
             let chunks: Vec<&[Needed]> = shrunk.needed.chunks(size).collect();
-            if self.is_over(chunks.len() as u64) {
+            // And one more, to look at what is found.
+            if self.is_over(chunks.len() as u64 + 1) {
                 return None;
             }
             let tried: Vec<Option<(Overrides, Outcome)>> =
@@ -425,10 +333,12 @@ impl Search<'_> {
         }
         if is_listed && shrunk.needed.len() > 1 {
             for index in 0..shrunk.needed.len() {
-                if self.is_over(shrunk.needed.len() as u64) {
+                if self.is_over(shrunk.needed.len() as u64 + 1) {
                     return None;
                 }
-                let fewer = self.by_names(shrunk, shrunk.overrides.otherwise(), &[index]);
+                let mut others = shrunk.clone();
+                others.needed.remove(index);
+                let fewer = self.by_names(&others, shrunk.overrides.otherwise());
                 if let Some((overrides, _)) = fewer.filter(|(_, run)| run.needed.len() < shrunk.needed.len())
                 {
                     return Some(overrides);
@@ -437,22 +347,6 @@ impl Search<'_> {
         }
         shrunk.minimal = !self.stop.load(Ordering::Relaxed);
         None
-    }
-
-    /// Lets go of the picks that are not needed beside the faults that are left; whether faults may be needed no more.
-    fn let_go_of_picks(&self, shrunk: &mut Shrunk) -> bool {
-        let (prepared, seed) = (self.prepared, self.what.seed);
-        let budget = self.what.runs_max.saturating_sub(self.runs.load(Ordering::Relaxed));
-        let fewer = fewer_picks(prepared, (seed, &shrunk.overrides), &shrunk.property, budget, self.stop);
-        self.count(fewer.runs);
-        shrunk.picks.1 = fewer.picks;
-        shrunk.minimal &= fewer.minimal;
-        let is_fewer = fewer.picks < fewer.picks_before;
-        if is_fewer {
-            let looked = self.look(&fewer.overrides);
-            shrunk.become_run(fewer.overrides, looked);
-        }
-        is_fewer && shrunk.minimal
     }
 
     /// The run in which these faults are taken away; `None` if it is to be made no more.
@@ -465,94 +359,6 @@ impl Search<'_> {
         self.count(1);
         Some((overrides, outcome))
     }
-
-    /// Replaces listed delays by rounder ones; whether there was one.
-    fn round_delays(&self, shrunk: &mut Shrunk) -> bool {
-        let mut any = false;
-        if shrunk.overrides.otherwise() == Otherwise::Thrown || !shrunk.minimal {
-            return any;
-        }
-        let events: Vec<EventId> = shrunk.needed.iter().map(|needed| needed.mend.event).collect();
-        for event in events {
-            let like = Decision::Fate(Vec::new());
-            let Some(Decision::Fate(delays)) = shrunk.overrides.fixed(event, &like).cloned() else {
-                continue;
-            };
-            for round in [round_down_1, round_up_1, round_down_2, round_up_2] {
-                let rounder: Vec<Nanos> = delays.iter().map(|delay| round(*delay)).collect();
-                if rounder == delays {
-                    break;
-                }
-                if self.is_over(1) {
-                    return any;
-                }
-                let mut overrides = shrunk.overrides.clone();
-                overrides.set(event, Decision::Fate(rounder));
-                let looked = self.look(&overrides);
-                if shrunk.is_violated_by(&looked.outcome) {
-                    shrunk.become_run(overrides, looked);
-                    any = true;
-                    break;
-                }
-            }
-        }
-        any
-    }
-}
-
-/// How often a run is compared with the one that lists what went wrong in it.
-const ROUNDS: u32 = 8;
-
-fn digits(value: Nanos, count: u32, up: bool) -> Nanos {
-    let unit = 10_u64.pow(value.checked_ilog10().unwrap_or(0).saturating_sub(count - 1));
-    let down = value / unit * unit;
-    if up && down < value { down.saturating_add(unit) } else { down }
-}
-
-fn round_down_1(value: Nanos) -> Nanos {
-    digits(value, 1, false)
-}
-
-fn round_up_1(value: Nanos) -> Nanos {
-    digits(value, 1, true)
-}
-
-fn round_down_2(value: Nanos) -> Nanos {
-    digits(value, 2, false)
-}
-fn round_up_2(value: Nanos) -> Nanos {
-    digits(value, 2, true)
-}
-
-/// What a run decided where a flip decides otherwise.
-fn made(trace: &Trace, flip: &Flip) -> Option<Decision> {
-    #[derive(Deserialize)]
-    struct Sent {
-        fate: Vec<Nanos>,
-    }
-    Some(match flip.decision {
-        Decision::Fate(_) => {
-            let sent = trace.find(flip.event).find(|event| event.kind == Kind::Send)?;
-            Decision::Fate(sent.parse::<Sent>().ok()?.fate)
-        }
-        Decision::Crash(_) => {
-            let crash = trace.events().find(|event| event.kind == Kind::Crash && event.by == flip.event)?;
-            Decision::Crash(Some(crash.field("after")?.as_u64()? as u32))
-        }
-        Decision::Strike(_) => Decision::Strike(true),
-        Decision::Sync(_) => Decision::Sync(Err(SyncError::Device)),
-        _ => return None,
-    })
-}
-
-/// What became of every message.
-fn fates(trace: &Trace) -> BTreeMap<EventId, Vec<Nanos>> {
-    #[derive(Deserialize)]
-    struct Sent {
-        fate: Vec<Nanos>,
-    }
-    let sends = trace.events().filter(|event| event.kind == Kind::Send);
-    sends.filter_map(|event| Some((event.id, event.parse::<Sent>().ok()?.fate))).collect()
 }
 
 /// Those of the decisions that met something: the others are about events that do not happen any more.
@@ -566,17 +372,4 @@ fn matched(overrides: &Overrides, outcome: &Outcome) -> Overrides {
         met.set(event, decision.clone());
     }
     met
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn delays_are_rounded_to_one_and_two_digits() {
-        let all = |value| [round_down_1, round_up_1, round_down_2, round_up_2].map(|round| round(value));
-        assert_eq!(all(212_345_678), [200_000_000, 300_000_000, 210_000_000, 220_000_000]);
-        assert_eq!(all(7), [7, 7, 7, 7]);
-        assert_eq!(all(0), [0, 0, 0, 0]);
-    }
 }
