@@ -135,6 +135,23 @@ fn the_life_of_a_call_is_told() {
 }
 
 #[test]
+fn the_life_of_a_call_to_several_servers_is_told() {
+    // A copy that the network made enters the log before its original is applied, and is passed over. An entry is removed
+    // before it is committed. A leader knows nothing of what the one before it executed.
+    let lives = [
+        ("raft/s21-filtered-at-apply", "6", "c2/1"),
+        ("raft/s21-filtered-at-apply", "9", "c2.4/1"),
+        ("raft/s27-table-at-the-leader", "3", "c2.1/1"),
+    ];
+    let told = lives.map(|(scenario, seed, call)| {
+        let (exit, life) = said(&["snowglobe", "explain", scenario, "--seed", seed, "--op", call]);
+        assert_eq!(exit, Exit::Holds);
+        life
+    });
+    assert_golden("cli-explain-replicated.txt", &told.join("\n"));
+}
+
+#[test]
 fn a_call_that_there_is_not_is_refused_with_those_that_there_are() {
     let mut err = Vec::new();
     let args = ["snowglobe", "explain", "rpc/s1-reply-lost", "--op", "c7/7"];
