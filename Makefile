@@ -31,7 +31,7 @@ bench-peers: ## The engine beside its peers, on the same work; downloads and bui
 	cd benches/peers && cargo run --release --quiet
 
 golden: ## Write the golden traces and pinned figures anew; read the diff before you commit it
-	SNOWGLOBE_GOLDEN=rewrite cargo test --locked --test cli --test golden --test minimal_causes --test same_bytes --test verdicts
+	SNOWGLOBE_GOLDEN=rewrite cargo test --locked --test cli --test golden --test minimal_causes --test rpc --test same_bytes --test verdicts
 
 soak: ## 100,000 seeds of every scenario, and 10,000 changed decisions explained
 	cargo run --release --locked --quiet -- sweep --all --seeds 0..100000

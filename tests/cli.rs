@@ -175,6 +175,22 @@ fn a_panic_in_a_scenario_is_a_violation_with_its_place() {
 }
 
 #[test]
+fn a_panic_of_a_judge_is_a_violation_with_its_seed_and_place() {
+    let catalogue = counter::misjudged();
+    let sweep = ask_of(&catalogue, &["sweep", "counter/misjudged", "--seeds", "100", "--json"]);
+    assert_eq!(sweep.exit, Exit::Violated);
+    let sweep = sweep.json();
+    let violated = sweep["violated"].as_u64().expect("a number");
+    assert!(0 < violated && violated < 100, "{sweep}");
+    let seed = sweep["first"]["seed"].to_string();
+    let answer = ask_of(&catalogue, &["run", "counter/misjudged", "--seed", &seed]);
+    assert_eq!((answer.exit, &*answer.err), (Exit::Violated, ""));
+    let told = answer.out.lines().nth(1).expect("a violation");
+    let words = "panic: the judge panicked: nobody asked again (tests/counter/mod.rs:";
+    assert!(told.contains(words), "{told}");
+}
+
+#[test]
 fn story_tells_the_whole_run_or_its_end() {
     let all = ask(&["run", "counter/right", "--story"]).out;
     let end = ask(&["run", "counter/right", "--story", "2"]).out;

@@ -1,7 +1,9 @@
-//! Panics of user code inside a run: caught by the world, kept off standard error, and told with their place.
+//! Panics of user code, of processes and of judges: kept off standard error, and told with their place. Those of processes
+//! are caught by the world, those of judges [here](caught).
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 thread_local! {
@@ -37,4 +39,19 @@ pub(crate) fn silenced<T>(run: impl FnOnce() -> T) -> (T, Option<String>) {
     let _leave = Leave(INSIDE.replace(true));
     let result = run();
     (result, PLACE.take())
+}
+
+/// Runs `judge`; the words and the place of its panic, if it panics.
+pub(crate) fn caught(judge: impl FnOnce()) -> Result<(), String> {
+    let (result, place) = silenced(|| panic::catch_unwind(AssertUnwindSafe(judge)));
+    result.map_err(|payload| match place {
+        Some(place) => format!("{} ({place})", words(&*payload)),
+        None => words(&*payload),
+    })
+}
+
+fn words(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
 }

@@ -142,6 +142,9 @@ pub struct Driven {
     pub told: u64,
 }
 
+/// The property that a process or a judge violates by a panic.
+const PANIC: &str = "panic";
+
 /// What the judges are told, in the order in which they are told it, by all nodes.
 pub(crate) const HISTORY: Touch = Touch { object: 6, writes: true };
 
@@ -202,7 +205,7 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
         let mut judgement = Judgement { time: world.now(), violations: findings, ..Judgement::default() };
         if let Some(violation) = world.violation() {
             let mut violation = violation.clone();
-            if violation.property == "panic"
+            if violation.property == PANIC
                 && let Some(place) = panicked_at
             {
                 violation.detail = format!("{} ({place})", violation.detail);
@@ -210,7 +213,10 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
             judgement.violations.push(violation);
         } else {
             let run = Run { world, history, ending, nodes: &prepared.setup.nodes };
-            prepared.scenario.judge(&prepared.settings, &run, &mut judgement);
+            let judged = panics::caught(|| prepared.scenario.judge(&prepared.settings, &run, &mut judgement));
+            if let Err(words) = judged {
+                judgement.violated(PANIC, format!("the judge panicked: {words}"), Vec::new());
+            }
         }
         let mut met = BTreeMap::new();
         for (situation, times) in judgement.met {

@@ -22,7 +22,7 @@ pub enum NetworkName {
     DslabsHalf,
     /// The network of a lecture on delivery guarantees: 1 to 3 s, 30 % lost, 30 % repeated.
     Guarantees,
-    /// The network of Maelstrom: 100 ms on average, and partitions.
+    /// The network of Maelstrom: 100 ms on average, and partitions into random groups, some of them one-way.
     Maelstrom,
     /// Loss, duplicates, delays beyond every timeout, one-way partitions, pauses, slow nodes, crashes between and
     /// inside handlers, failing syncs: each kind in half of the runs.

@@ -12,7 +12,8 @@ use crate::time::Nanos;
 /// One decision, fixed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Decision {
-    /// Of a send: the delays of its deliveries; none loses the message, several duplicate it.
+    /// Of a send: the delays of its deliveries; none loses the message, several duplicate it. A partition stops it all the
+    /// same: then this is reported as unmatched.
     Fate(Vec<Nanos>),
     /// Of an event that a node handles: the node crashes after so many effects of the handler, or does not crash.
     Crash(Option<u32>),
@@ -31,7 +32,7 @@ pub enum Decision {
 impl Decision {
     const fn kind(&self) -> u8 {
         match self {
-            Self::Fate(_) => 0,
+            Self::Fate(_) => FATE,
             Self::Crash(_) => 1,
             Self::Strike(_) => 2,
             Self::Keep(_) => 3,
@@ -41,6 +42,9 @@ impl Decision {
         }
     }
 }
+
+/// The kind of [`Decision::Fate`].
+const FATE: u8 = 0;
 
 /// How every decision about a fault or a delay is made that is not fixed.
 ///
@@ -121,6 +125,14 @@ impl Overrides {
     /// Whether nothing is fixed.
     pub fn is_empty(&self) -> bool {
         self.decisions.is_empty()
+    }
+
+    /// A partition decided what becomes of this message: a fate that was fixed for it met nothing.
+    #[cold]
+    pub(crate) fn fate_was_overruled(&mut self, id: EventId) {
+        if let Some((_, matched)) = self.decisions.get_mut(&(id, FATE)) {
+            *matched = false;
+        }
     }
 
     /// All fixed decisions, by event.

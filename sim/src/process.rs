@@ -15,6 +15,9 @@ pub trait Process {
     /// What nodes say to each other.
     type Message: Message;
 
+    /// Whether [`Process::fetch`] does anything.
+    const FETCHES: bool = false;
+
     /// The node started, for the first time or again.
     fn on_start(&mut self, ctx: &mut Context<Self::Message>) {
         let _ = ctx;
@@ -49,6 +52,15 @@ pub trait Process {
         None
     }
 
+    /// Told, in a world too large for the cache, that this node's handler is probably the next to run. What it needs and
+    /// the process keeps elsewhere may be fetched from memory meanwhile.
+    #[inline(always)]
+    fn fetch(&self) {}
+
+    /// Told a little later: what [`Process::fetch`] has fetched says where the rest is.
+    #[inline(always)]
+    fn fetch_further(&self) {}
+
     /// Adds what its handlers have touched since this was asked last; see [`crate::World::take_touched`].
     fn take_touched(&self, into: &mut Vec<Touch>) {
         into.push(Touch::EVERYTHING);
@@ -75,6 +87,8 @@ macro_rules! either {
 
 impl<A: Process, B: Process<Message = A::Message>> Process for Either<A, B> {
     type Message = A::Message;
+
+    const FETCHES: bool = A::FETCHES || B::FETCHES;
 
     #[inline]
     fn on_start(&mut self, ctx: &mut Context<Self::Message>) {
@@ -106,6 +120,16 @@ impl<A: Process, B: Process<Message = A::Message>> Process for Either<A, B> {
 
     fn stuck(&self) -> Option<String> {
         either!(self, node => node.stuck())
+    }
+
+    #[inline(always)]
+    fn fetch(&self) {
+        either!(self, node => node.fetch());
+    }
+
+    #[inline(always)]
+    fn fetch_further(&self) {
+        either!(self, node => node.fetch_further());
     }
 
     fn take_touched(&self, into: &mut Vec<Touch>) {

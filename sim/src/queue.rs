@@ -1,14 +1,21 @@
 //! The pending events: a slab, and a 4-ary heap of packed keys over it.
 //!
 //! A key is time, tie and slot in 128 bits, so that comparing two events touches neither of them, and the least of
-//! four children is found without a branch. The heap would put events whose time and tie are both equal in the
+//! four children is found without a branch; the four share a line of the cache. The heap would put events whose time and tie are both equal in the
 //! order of their slots: where two such surface, their ids decide. The order never depends on insertion.
+
+use prefetch_index::prefetch_index;
 
 use crate::effect::fill;
 use crate::id::EventId;
 use crate::time::Nanos;
 
 const ARITY: usize = 4;
+/// Where the first key is: the last of the first group, whose others stay empty. The children of the key at `place` are
+/// group `place - 2`, and the parent of those in group `g` is at `g + 2`.
+const ROOT: usize = ARITY - 1;
+/// The groups from here on may not be in the cache.
+const DEEP: usize = 1_024;
 /// Below this many keys, dead ones are not worth sweeping out.
 const SWEEP_MIN: usize = 64;
 /// No event has this key: there are fewer slots. Cheaper to hand on than an `Option`.
@@ -28,6 +35,11 @@ pub(crate) struct Slot<T> {
     pub(crate) event: Option<T>,
 }
 
+/// Four keys with the same parent.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Group([u128; ARITY]);
+
 /// An event taken out of the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Taken<T> {
@@ -42,7 +54,7 @@ pub(crate) struct Taken<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Queue<T> {
     /// Padded with [`NO_KEY`], so that a key has four children or none.
-    heap: Vec<u128>,
+    heap: Vec<Group>,
     /// How many keys there are, dead ones included.
     keys: usize,
     /// Whether the first key has been taken out. What is scheduled next most often is, and fits in its place at once.
@@ -91,12 +103,12 @@ impl<T> Queue<T> {
     }
 
     pub(crate) fn reserve(&mut self, events: usize) {
-        self.heap.reserve_exact(events + ARITY);
+        self.heap.reserve_exact(events / ARITY + 2);
         self.slots.reserve_exact(events);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.heap.fill(NO_KEY);
+        self.heap.fill(Group::EMPTY);
         self.keys = 0;
         self.hole = false;
         self.free = NO_SLOT;
@@ -170,23 +182,31 @@ impl<T> Queue<T> {
         if self.hole {
             self.hole = false;
             return match self.keys {
-                1 => self.heap[0] = key,
-                _ => self.sift_down(0, key),
+                1 => *self.key_mut(ROOT) = key,
+                _ => self.sift_down(ROOT, key),
             };
         }
-        if self.keys == self.heap.len() {
-            self.pad();
+        let place = ROOT + self.keys;
+        if place / ARITY == self.heap.len() {
+            self.heap.push(Group::EMPTY);
         }
         self.keys += 1;
-        self.sift_up(self.keys - 1, key);
+        self.sift_up(place, key);
     }
 
-    /// Makes room for the children of one more key; at first, for the first key.
-    #[cold]
-    #[inline(never)]
-    fn pad(&mut self) {
-        let more = if self.heap.is_empty() { 1 } else { ARITY };
-        self.heap.resize(self.heap.len() + more, NO_KEY);
+    #[inline(always)]
+    fn key(&self, place: usize) -> u128 {
+        self.heap[place / ARITY].0[place % ARITY]
+    }
+
+    #[inline(always)]
+    fn key_mut(&mut self, place: usize) -> &mut u128 {
+        &mut self.heap[place / ARITY].0[place % ARITY]
+    }
+
+    /// Every key, the first one also if it has been taken out.
+    fn keys(&self) -> impl Iterator<Item = u128> {
+        self.heap.iter().flat_map(|group| group.0).skip(ROOT).take(self.keys)
     }
 
     /// Cancels a pending event. Its key stays in the heap until it surfaces or too many are dead.
@@ -220,6 +240,30 @@ impl<T> Queue<T> {
         }
     }
 
+    /// While the first event is handled: the one that is probably the next, then one of those that will then be near the
+    /// front, and so on. Guesses, as earlier ones may be scheduled meanwhile.
+    #[inline(always)]
+    pub(crate) fn upcoming<const N: usize>(&self) -> [usize; N] {
+        let mut place = ROOT;
+        [(); N].map(|()| {
+            let Some((key, below)) = self.least_below(place) else { return usize::MAX };
+            place = below;
+            slot_of(key)
+        })
+    }
+
+    /// The event in an upcoming slot.
+    #[inline(always)]
+    pub(crate) fn event_in(&self, slot: usize) -> Option<&T> {
+        self.slots.get(slot)?.event.as_ref()
+    }
+
+    /// Asks memory for an upcoming slot.
+    #[inline(always)]
+    pub(crate) fn fetch_slot(&self, slot: usize) {
+        prefetch_index(&self.slots, slot);
+    }
+
     /// The place of an event that has surfaced. What is in it is to be taken, and the slot to be freed.
     #[inline(always)]
     pub(crate) fn place(&mut self, surfaced: Surfaced) -> &mut Slot<T> {
@@ -251,7 +295,7 @@ impl<T> Queue<T> {
     /// Takes the least key out, and leaves a hole where it was.
     #[inline(always)]
     fn pop_key(&mut self) -> u128 {
-        let key = self.heap[0];
+        let key = self.key(ROOT);
         if self.keys > 1 && self.has_tied_child(key) {
             return self.pop_tied();
         }
@@ -263,17 +307,17 @@ impl<T> Queue<T> {
     /// alone tell that it has not.
     #[inline(always)]
     fn has_tied_child(&self, first: u128) -> bool {
-        let Some([_, a, b, c, d]) = self.heap.first_chunk::<5>() else { return false };
-        let is_at_once = |key: &u128| key >> 64 == first >> 64;
+        let Some(Group([a, b, c, d])) = self.heap.get(ROOT - 2).copied() else { return false };
+        let is_at_once = |key: u128| key >> 64 == first >> 64;
         (is_at_once(a) | is_at_once(b) | is_at_once(c) | is_at_once(d))
-            && [a, b, c, d].into_iter().any(|key| is_tied(*key, first))
+            && [a, b, c, d].into_iter().any(|key| is_tied(key, first))
     }
 
     #[inline(never)]
     fn close_hole(&mut self) {
         if self.hole {
             self.hole = false;
-            self.remove_at(0);
+            self.remove_at(ROOT);
         }
     }
 
@@ -281,11 +325,11 @@ impl<T> Queue<T> {
     #[cold]
     #[inline(never)]
     fn pop_tied(&mut self) -> u128 {
-        let first = self.heap[0];
+        let first = self.key(ROOT);
         let mut tied = Vec::new();
-        while self.keys > 0 && is_tied(self.heap[0], first) {
-            tied.push(self.heap[0]);
-            self.remove_at(0);
+        while self.keys > 0 && is_tied(self.key(ROOT), first) {
+            tied.push(self.key(ROOT));
+            self.remove_at(ROOT);
         }
         let least = (0..tied.len()).min_by_key(|at| (self.slots[slot_of(tied[*at])].id, tied[*at]));
         let key = tied.swap_remove(least.expect("the first key is tied with itself"));
@@ -303,78 +347,92 @@ impl<T> Queue<T> {
     /// The same event, which is no longer pending but still in its place.
     pub(crate) fn surface(&mut self, id: EventId) -> Option<Surfaced> {
         self.close_hole();
-        let (index, key) = self.heap[..self.keys]
-            .iter()
-            .copied()
-            .enumerate()
+        let (place, key) = (ROOT..)
+            .zip(self.keys())
             .filter(|(_, key)| {
                 let slot = &self.slots[slot_of(*key)];
                 slot.id == id && slot.event.is_some()
             })
             .min_by_key(|(_, key)| *key)?;
-        self.remove_at(index);
+        self.remove_at(place);
         Some(Surfaced { time: (key >> 64) as u64, slot: SlotId(key as u32) })
     }
 
     /// Every pending event, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Nanos, EventId, &T)> {
-        self.heap[..self.keys].iter().skip(usize::from(self.hole)).filter_map(|key| {
-            let slot = &self.slots[slot_of(*key)];
+        self.keys().skip(usize::from(self.hole)).filter_map(|key| {
+            let slot = &self.slots[slot_of(key)];
             slot.event.as_ref().map(|event| ((key >> 64) as u64, slot.id, event))
         })
     }
 
     #[inline(always)]
-    fn sift_up(&mut self, mut index: usize, key: u128) {
-        while index > 0 {
-            let parent = (index - 1) / ARITY;
-            if key >= self.heap[parent] {
+    fn sift_up(&mut self, mut place: usize, key: u128) {
+        while place > ROOT {
+            let parent = place / ARITY + 2;
+            let above = self.key(parent);
+            if key >= above {
                 break;
             }
-            self.heap[index] = self.heap[parent];
-            index = parent;
+            *self.key_mut(place) = above;
+            place = parent;
         }
-        self.heap[index] = key;
+        *self.key_mut(place) = key;
     }
 
     #[inline(always)]
-    fn sift_down(&mut self, mut index: usize, key: u128) {
-        let heap = self.heap.as_mut_slice();
-        loop {
-            let first = index * ARITY + 1;
-            if first >= self.keys {
-                break;
-            }
-            let Some((least, at)) = least_child(heap, first) else { break };
+    fn sift_down(&mut self, mut place: usize, key: u128) {
+        while let Some((least, below)) = self.least_below(place) {
             if least >= key {
                 break;
             }
-            heap[index] = least;
-            index = at;
+            if below >= DEEP {
+                self.fetch_below(below);
+            }
+            *self.key_mut(place) = least;
+            place = below;
         }
-        heap[index] = key;
+        *self.key_mut(place) = key;
+    }
+
+    /// The least child of the key at `place`, and where it is. There is no branch to mispredict: which of the four is the
+    /// least is a matter of chance.
+    #[inline(always)]
+    fn least_below(&self, place: usize) -> Option<(u128, usize)> {
+        let Group([a, b, c, d]) = *self.heap.get(place - 2)?;
+        let (ab, at_ab) = if b < a { (b, 1) } else { (a, 0) };
+        let (cd, at_cd) = if d < c { (d, 3) } else { (c, 2) };
+        let (least, at) = if cd < ab { (cd, at_cd) } else { (ab, at_ab) };
+        Some((least, (place - 2) * ARITY + at))
+    }
+
+    /// Asks memory for all grandchildren of the key at `place`, before its children say which of them matter.
+    #[inline(always)]
+    fn fetch_below(&self, place: usize) {
+        let children = (place - 2) * ARITY;
+        (children..children + ARITY).for_each(|child| prefetch_index(&self.heap, child - 2));
     }
 
     #[inline(always)]
-    fn remove_at(&mut self, index: usize) {
+    fn remove_at(&mut self, place: usize) {
         self.keys -= 1;
-        let last = std::mem::replace(&mut self.heap[self.keys], NO_KEY);
-        if index == self.keys {
+        let end = ROOT + self.keys;
+        let last = std::mem::replace(self.key_mut(end), NO_KEY);
+        if place == end {
             return;
         }
-        if index > 0 && last < self.heap[(index - 1) / ARITY] {
-            self.sift_up(index, last);
+        if place > ROOT && last < self.key(place / ARITY + 2) {
+            self.sift_up(place, last);
         } else {
-            self.sift_down(index, last);
+            self.sift_down(place, last);
         }
     }
 
     #[cold]
     fn sweep(&mut self) {
         self.close_hole();
-        let mut heap = std::mem::take(&mut self.heap);
-        heap.truncate(self.keys);
-        heap.retain(|key| {
+        let mut keys: Vec<u128> = self.keys().collect();
+        keys.retain(|key| {
             let slot = SlotId(*key as u32);
             let live = self.slots[slot_of(*key)].event.is_some();
             if !live {
@@ -382,25 +440,19 @@ impl<T> Queue<T> {
             }
             live
         });
-        self.keys = heap.len();
-        heap.resize(self.keys.saturating_sub(1).next_multiple_of(ARITY) + 1, NO_KEY);
-        self.heap = heap;
+        // In ascending order they are a heap.
+        keys.sort_unstable();
+        self.keys = keys.len();
         self.cancelled = 0;
-        for index in (0..self.keys.div_ceil(ARITY)).rev() {
-            self.sift_down(index, self.heap[index]);
+        self.heap.fill(Group::EMPTY);
+        for (place, key) in (ROOT..).zip(keys) {
+            *self.key_mut(place) = key;
         }
     }
 }
 
-/// The least of the four keys from `first` on, and where it is. There is no branch to mispredict: which of them is the
-/// least is a matter of chance.
-#[inline(always)]
-fn least_child(heap: &[u128], first: usize) -> Option<(u128, usize)> {
-    let [a, b, c, d] = heap.get(first..)?.first_chunk::<ARITY>()?;
-    let (ab, at_ab) = if b < a { (b, 1) } else { (a, 0) };
-    let (cd, at_cd) = if d < c { (d, 3) } else { (c, 2) };
-    let (least, at) = if cd < ab { (cd, at_cd) } else { (ab, at_ab) };
-    Some((*least, first + at))
+impl Group {
+    const EMPTY: Self = Self([NO_KEY; ARITY]);
 }
 
 #[cfg(test)]

@@ -348,6 +348,43 @@ fn nothing_passes_a_partition_that_is_under_way_or_is_sent_while_it_lasts() {
 }
 
 #[test]
+fn a_fixed_fate_does_not_cross_a_partition_and_says_so() {
+    let cut = Fault::Partition {
+        left: vec![A],
+        right: vec![B],
+        one_way: false,
+        at: 10 * MILLIS + HALF,
+        span: 10 * MILLIS,
+    };
+    let config = faults(2, vec![cut]);
+    let mut trace = Trace::default();
+    scripted(config.clone(), 1, ticking).run(&mut trace);
+    let sent = |tick: u64| {
+        let of = trace.of(|kind| matches!(kind, Kind::Send { .. }));
+        of.into_iter()
+            .find(|entry| entry.stamp.node == A && entry.stamp.time == tick * MILLIS)
+            .unwrap()
+            .stamp
+            .id
+    };
+    let with = |tick, fate: &[u64]| {
+        let mut world = scripted(config.clone(), 1, ticking);
+        let fixed = Decision::Fate(fate.to_vec());
+        world.reset(1, [(sent(tick), fixed)].into_iter().collect());
+        let mut notes = Notes::default();
+        world.run(&mut notes);
+        (unheard(&notes, B), world.overrides().unmatched().count())
+    };
+    let gone: Vec<u64> = (10..=20).collect();
+    // Before the partition and after it the fate is what was fixed.
+    let without = |tick| [vec![tick], gone.clone()].concat();
+    assert_eq!(with(5, &[]), (without(5), 0));
+    assert_eq!(with(15, &[MILLIS]), (gone.clone(), 1));
+    assert_eq!(with(15, &[MILLIS, 30 * MILLIS]), (gone.clone(), 1));
+    assert_eq!(with(15, &[]), (gone.clone(), 0));
+}
+
+#[test]
 fn a_partition_concerns_only_its_two_sides() {
     let aside =
         Fault::Partition { left: vec![B], right: vec![NodeId(2)], one_way: false, at: HALF, span: SECONDS };

@@ -1633,3 +1633,42 @@ fn ping_pong_speed() {
          a round trip over two unbuffered channels: {channels:.1} ns"
     );
 }
+
+/// What happened on the first ten of so many nodes, who pass tokens around while one of them crashes. The others boot.
+fn ring_of_ten_among(nodes: u32) -> Vec<Stamp> {
+    const RING: u32 = 10;
+    struct OfRing(Vec<Stamp>);
+    impl Observer<Word> for OfRing {
+        fn observe(&mut self, stamp: Stamp, _: &Record<'_, Word>) {
+            if stamp.node.0 < RING {
+                self.0.push(stamp);
+            }
+        }
+    }
+    let mut config = Config::new(nodes);
+    config.limits.time = 200 * MILLIS;
+    config.faults.list = vec![Fault::Crash { node: NodeId(3), at: 50 * MILLIS, down: Some(20 * MILLIS) }];
+    let mut world = World::new(config, 1, |node| {
+        Tasks::new(move |rt: Rt| async move {
+            let next = NodeId((node.0 + 1) % RING);
+            if node.0 < RING {
+                rt.send(next, Word(0));
+            }
+            loop {
+                let (_, Word(hops)) = rt.recv().await;
+                rt.sleep(1_000).await;
+                rt.send(next, Word(hops + 1));
+            }
+        })
+    });
+    let mut seen = OfRing(Vec::new());
+    assert_eq!(world.run(&mut seen), Ending::TimeLimit);
+    seen.0
+}
+
+#[test]
+fn nodes_behave_the_same_in_a_world_larger_than_the_cache() {
+    let among_few = ring_of_ten_among(20);
+    assert!(among_few.len() > 500, "tokens go round: {}", among_few.len());
+    assert_eq!(ring_of_ten_among(5_000), among_few);
+}

@@ -1,5 +1,6 @@
 //! `explain`: the reason of a violation, or the life of one call.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -71,9 +72,21 @@ pub(super) struct Summary {
     /// Copies among them that the network made.
     copies: usize,
     executed: usize,
+    /// The entries of a replicated log that it became, by index.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    entries: BTreeMap<u64, LogEntry>,
     /// `ok`, `failed`, `unknown`; nothing if the client never concluded anything.
     status: Option<&'static str>,
     result: Option<Value>,
+}
+
+/// What came of an entry of the log that a call became.
+#[derive(Serialize, Default)]
+struct LogEntry {
+    /// On how many servers it was applied and executed.
+    executed: usize,
+    /// On how many it was applied and passed over.
+    passed_over: usize,
 }
 
 /// An explanation, for programs.
@@ -230,13 +243,16 @@ impl Summary {
             _ => None,
         });
         let (status, result) = concluded.unzip();
+        let entries = entries(lines);
         Self {
             call,
             asked: asked.unwrap_or_default(),
             sent: counted(|what| matches!(what, Happening::Sent { .. })),
             arrived: counted(|what| matches!(what, Happening::Arrived { .. })),
             copies: counted(|what| matches!(what, Happening::Arrived { copy: 1.., .. })),
-            executed: counted(|what| matches!(what, Happening::Executed { .. })),
+            executed: counted(|what| matches!(what, Happening::Executed { .. }))
+                + entries.values().filter(|entry| entry.executed > 0).count(),
+            entries,
             status,
             result,
         }
@@ -248,6 +264,22 @@ impl Summary {
             _ => "nothing: it never returned".to_owned(),
         }
     }
+}
+
+/// Those of the log that a call became, and what came of them.
+fn entries(lines: &[Line]) -> BTreeMap<u64, LogEntry> {
+    let mut entries: BTreeMap<u64, LogEntry> = BTreeMap::new();
+    for line in lines {
+        match line.what {
+            Happening::Logged { index, .. } => {
+                entries.entry(index).or_default();
+            }
+            Happening::Applied { index, .. } => entries.entry(index).or_default().executed += 1,
+            Happening::PassedOver { index, .. } => entries.entry(index).or_default().passed_over += 1,
+            _ => {}
+        }
+    }
+    entries
 }
 
 /// What was called, of a note that says who called what.
@@ -275,7 +307,7 @@ pub(super) fn tell(
     lines: &[Line],
     prepared: &dyn Prepared,
 ) -> Result<(), CliError> {
-    let Summary { call, asked, sent, arrived, copies, executed, .. } = summary;
+    let Summary { call, asked, sent, arrived, copies, executed, entries, .. } = summary;
     writeln!(out, "call        {call}, {}", relaxed(asked))?;
     writeln!(out, "sent        {}", count(*sent as u64, "time"))?;
     writeln!(
@@ -284,16 +316,22 @@ pub(super) fn tell(
         count(*arrived as u64, "time")
     )?;
     writeln!(out, "executed    {}", count(*executed as u64, "time"))?;
+    if !entries.is_empty() {
+        let in_words: Vec<String> = entries.iter().map(|(index, entry)| entry.in_words(*index)).collect();
+        writeln!(out, "in the log  {}", in_words.join("; "))?;
+    }
     writeln!(out, "concluded   {}", summary.concluded())?;
     writeln!(out)?;
     let name = |node: u32| prepared.nodes()[node as usize].as_str();
     let who = |line: &Line| {
         let here = name(line.node);
         match &line.what {
-            Happening::Sent { to, .. } | Happening::Replied { to, .. } => format!("{here} -> {}", name(*to)),
-            Happening::Arrived { from, .. } | Happening::ReplyArrived { from, .. } => {
-                format!("{here} <- {}", name(*from))
+            Happening::Sent { to, .. } | Happening::Replied { to, .. } | Happening::Redirected { to, .. } => {
+                format!("{here} -> {}", name(*to))
             }
+            Happening::Arrived { from, .. }
+            | Happening::ReplyArrived { from, .. }
+            | Happening::RedirectArrived { from } => format!("{here} <- {}", name(*from)),
             _ => here.to_owned(),
         }
     };
@@ -302,12 +340,26 @@ pub(super) fn tell(
     let width = |texts: &[String]| texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
     let (time_width, who_width) = (width(&times), width(&whos));
     for ((line, time), who) in lines.iter().zip(&times).zip(&whos) {
-        writeln!(out, "{time:>time_width$}  {who:who_width$}  {}", what(&line.what))?;
+        writeln!(out, "{time:>time_width$}  {who:who_width$}  {}", what(&line.what, &name))?;
     }
     Ok(())
 }
 
-fn what(what: &Happening) -> String {
+impl LogEntry {
+    fn in_words(&self, index: u64) -> String {
+        let servers = |number: usize| count(number as u64, "server");
+        match (self.executed, self.passed_over) {
+            (0, 0) => format!("entry {index}, never applied"),
+            (executed, 0) => format!("entry {index}, executed by {}", servers(executed)),
+            (0, passed) => format!("entry {index}, passed over by {}", servers(passed)),
+            (executed, passed) => {
+                format!("entry {index}, executed by {} and passed over by {passed}", servers(executed))
+            }
+        }
+    }
+}
+
+fn what<'n>(what: &Happening, name: &dyn Fn(u32) -> &'n str) -> String {
     match what {
         Happening::Called { call } => format!("calls {}", relaxed(content(call))),
         Happening::Sent { resend: 0, fate, .. } => format!("request{}", lost(fate)),
@@ -324,9 +376,29 @@ fn what(what: &Happening) -> String {
         Happening::Replied { fate, .. } => format!("reply{}", lost(fate)),
         Happening::ReplyArrived { copy: 0, .. } => "the reply arrives".to_owned(),
         Happening::ReplyArrived { .. } => "a copy of the reply arrives, made by the network".to_owned(),
-        Happening::Dropped { reply, reason } => {
-            format!("{} comes to nothing: {reason}", if *reply { "a reply" } else { "a request" })
+        Happening::Logged { decision, index, term } => {
+            format!("decides: {}; it becomes entry {index}, of term {term}", decision.words())
         }
+        Happening::Removed { index } => {
+            format!("removes entry {index}: the leader's log has something else there")
+        }
+        Happening::Applied { index, time: 1 } => format!("entry {index} is committed: executes it"),
+        Happening::Applied { index, time } => {
+            format!("entry {index} is committed: executes it again, {time} times in all")
+        }
+        Happening::PassedOver { index, executed: Some(first) } if first < index => {
+            format!("entry {index} is committed: passes it over, entry {first} was the same call")
+        }
+        Happening::PassedOver { index, .. } => format!("entry {index} is committed: passes it over"),
+        Happening::TookOver { index } => format!("takes over a state up to entry {index}, which has it"),
+        Happening::Redirected { leader: Some(leader), fate, .. } => {
+            format!("redirect: {} leads{}", name(*leader), lost(fate))
+        }
+        Happening::Redirected { leader: None, fate, .. } => {
+            format!("redirect: who leads is not known{}", lost(fate))
+        }
+        Happening::RedirectArrived { .. } => "the redirect arrives".to_owned(),
+        Happening::Dropped { mail, reason } => format!("a {mail} comes to nothing: {reason}"),
         Happening::Crashed => "crashes".to_owned(),
         Happening::Concluded { status, result } => format!("concludes {status}: {}", relaxed(result)),
     }

@@ -152,7 +152,12 @@ fn fired(faults: &Map<String, Value>) -> String {
 /// A sentence for each override that met nothing.
 pub(super) fn unmatched(overrides: &[OverrideText]) -> impl Iterator<Item = String> + '_ {
     overrides.iter().map(|text| {
-        format!("warning: the override {} met nothing: no event of the run asked for it", Value::from(text))
+        let fate = Value::from(text).get("fate").is_some();
+        let or_cut = if fate { ", or a partition decided" } else { "" };
+        format!(
+            "warning: the override {} met nothing: no event of the run asked for it{or_cut}",
+            Value::from(text)
+        )
     })
 }
 

@@ -20,6 +20,11 @@ pub(crate) fn disappointing() -> Catalogue {
         .with(Counter::Mistaken)
 }
 
+/// One whose judge panics.
+pub(crate) fn misjudged() -> Catalogue {
+    Catalogue::new().with(Counter::Misjudged)
+}
+
 /// One that remembers from run to run.
 pub(crate) fn leaking() -> Catalogue {
     Catalogue::new().with(Counter::Leaks)
@@ -39,6 +44,8 @@ pub(crate) enum Counter {
     Vacuous,
     /// Expects to hold, but is wrong.
     Mistaken,
+    /// Is right, and has a judge who takes a run without a retry for impossible.
+    Misjudged,
     /// Lets a counter of the process into its messages.
     Leaks,
 }
@@ -161,6 +168,7 @@ impl Scenario for Counter {
             Self::Harmless => "harmless",
             Self::Vacuous => "vacuous",
             Self::Mistaken => "mistaken",
+            Self::Misjudged => "misjudged",
             Self::Leaks => "leaks",
         };
         format!("counter/{member}")
@@ -213,6 +221,7 @@ impl Scenario for Counter {
 
     fn judge(&self, _: &Settings, run: &Run<'_, Self::Process>, judgement: &mut Judgement) {
         let retries = run.history.notes().filter(|note| **note == Note::Retried).count();
+        assert!(retries > 0 || *self != Self::Misjudged, "nobody asked again");
         judgement.met("retry", retries as u64);
         let mut applied = BTreeMap::new();
         for (stamp, note) in &run.history.notes {

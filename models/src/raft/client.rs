@@ -51,7 +51,8 @@ impl Client {
     fn next_call(&mut self, ctx: &mut Context<RaftMessage>) {
         let Some(&call) = self.calls.get(self.made as usize) else { return };
         self.made += 1;
-        let tag = Tag { client: ctx.node().0, life: ctx.incarnation(), call: self.made };
+        let number = ctx.node().0 - self.servers + 1;
+        let tag = Tag { client: number, life: ctx.incarnation(), call: self.made };
         let op = ctx.invoke(RaftNote::Call { tag, call });
         self.pending = Some(Pending { op, tag, call, sent: 0 });
         self.send_request(ctx);
@@ -59,9 +60,9 @@ impl Client {
 
     fn send_request(&mut self, ctx: &mut Context<RaftMessage>) {
         let Some(pending) = &mut self.pending else { return };
+        let &mut Pending { tag, call, sent: resend, .. } = pending;
         pending.sent += 1;
-        let &mut Pending { tag, call, .. } = pending;
-        ctx.send(NodeId(self.server), RaftMessage::Request { tag, call });
+        ctx.send(NodeId(self.server), RaftMessage::Request { tag, resend, call });
         ctx.set_timer(RESEND, self.variant.client_timeout);
     }
 

@@ -16,6 +16,8 @@ use crate::rpc::{Call, Reply, Service, Tag};
 pub(super) enum Seen {
     /// It was not executed.
     New,
+    /// It is the session's last, and there is no reply yet.
+    InProgress,
     /// It was the session's last, and this was its reply.
     Last(Reply),
     /// It was executed, its reply is forgotten, and its client has it.
@@ -60,7 +62,7 @@ impl Machine {
             match self.seen(tag) {
                 Seen::New => {}
                 Seen::Last(reply) => return (Some(reply), false),
-                Seen::Older => return (None, false),
+                Seen::InProgress | Seen::Older => return (None, false),
             }
         }
         let reply = self.service.execute(call, 0);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use check::ledger::{self, Decision, Mail, Reader};
 use serde::{Serialize, Serializer};
 use sim::{Label, Message, NodeId};
 
@@ -16,6 +17,8 @@ pub enum RaftMessage {
     Request {
         /// Which call.
         tag: Tag,
+        /// How often it was sent before.
+        resend: u32,
         /// What to execute.
         call: Call,
     },
@@ -156,8 +159,23 @@ pub enum RaftNote {
         /// Whether the call was executed, and not recognised as a duplicate.
         executed: bool,
     },
+    /// A leader took a call for new, and appended it to its log.
+    Logged {
+        /// Which call.
+        tag: Tag,
+        /// As which entry.
+        index: u64,
+        /// Of which term.
+        term: u64,
+    },
     /// The leader recognised a duplicate when it arrived.
     Recognised(Tag),
+    /// The leader recognised a duplicate of a call that it has under way.
+    InProgress(Tag),
+    /// The leader recognised a duplicate whose client has gone on since.
+    Superseded(Tag),
+    /// Whoever takes itself for the leader answered a call that changes nothing from its state.
+    Local(Tag),
     /// A follower removed entries from here on, because the leader has others.
     Overwritten {
         /// The first of them.
@@ -180,4 +198,39 @@ pub enum RaftNote {
         /// Where the snapshot ends.
         snapshot: u64,
     },
+}
+
+/// How the ledger reads these messages and notes.
+pub const READER: Reader<RaftMessage> = Reader { mail, entry };
+
+const fn mail(message: &RaftMessage) -> Option<Mail> {
+    Some(match *message {
+        RaftMessage::Request { tag, resend, .. } => Mail::Request { call: tag, resend },
+        RaftMessage::Response { tag, .. } => Mail::Reply { call: tag },
+        RaftMessage::Redirect { tag, leader } => Mail::Redirect { call: tag, leader },
+        _ => return None,
+    })
+}
+
+const fn entry(note: &RaftNote) -> Option<ledger::Entry> {
+    Some(match *note {
+        RaftNote::Call { tag, .. } => ledger::Entry::Called(tag),
+        RaftNote::Logged { tag, index, term } => ledger::Entry::Logged { call: tag, index, term },
+        RaftNote::Recognised(tag) => ledger::Entry::Decided(tag, Decision::Done),
+        RaftNote::InProgress(tag) => ledger::Entry::Decided(tag, Decision::InProgress),
+        RaftNote::Superseded(tag) => ledger::Entry::Decided(tag, Decision::Superseded),
+        RaftNote::Local(tag) => ledger::Entry::Decided(tag, Decision::Local),
+        RaftNote::Applied { index, tag: Some(tag), executed, .. } => {
+            ledger::Entry::Applied { call: tag, index, executed }
+        }
+        RaftNote::Overwritten { index } => ledger::Entry::Removed { from: index },
+        RaftNote::Installed { index } | RaftNote::Recovered { snapshot: index, .. } => {
+            ledger::Entry::TookOver { index }
+        }
+        RaftNote::Applied { tag: None, .. }
+        | RaftNote::Reply(_)
+        | RaftNote::GaveUp
+        | RaftNote::Leader { .. }
+        | RaftNote::OldTermOnMajority { .. } => return None,
+    })
 }

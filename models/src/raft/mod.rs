@@ -33,7 +33,7 @@ pub(crate) use situations::FAIL_OVER;
 pub use client::Client;
 pub use log::{Command, Entry, Log, Snapshot};
 pub use machine::{Execution, Machine};
-pub use message::{RaftMessage, RaftNote};
+pub use message::{READER, RaftMessage, RaftNote};
 pub use scenarios::{RaftScenario, RaftSettings, scenarios};
 pub use server::Server;
 pub use variant::{Acceptance, Commitment, Durability, Reads, Sessions, Variant};

@@ -53,6 +53,8 @@ pub(super) fn begin(server: &mut Server, ctx: &mut Context<RaftMessage>) {
 /// Appends a client's call and sends it.
 pub(super) fn propose(server: &mut Server, ctx: &mut Context<RaftMessage>, command: Command) {
     append(server, ctx, Some(command));
+    let (index, term) = (server.durable.log.last_index(), server.durable.term);
+    ctx.note(RaftNote::Logged { tag: command.tag, index, term });
     send_to_all(server, ctx);
 }
 

@@ -1,5 +1,6 @@
 //! Replicated services as scenarios: the right one, each planted bug, and the cases of the lecture that need fail-over.
 
+use check::ledger::Reader;
 use check::{Expected, Judgement, Run, Scenario, Setup};
 use serde::{Deserialize, Serialize};
 use sim::{Config, Delay, Either, Limits, MILLIS, NodeId, Ratio, Violation, World};
@@ -8,6 +9,7 @@ use super::client::Client;
 use super::invariants;
 use super::judge::{Case, Property};
 use super::matrix;
+use super::message::{READER, RaftMessage};
 use super::server::Server;
 use super::situations;
 use super::staging::Staging;
@@ -122,6 +124,10 @@ impl Scenario for RaftScenario {
             None => judgement.violated("progress", "every server is down after the calm", Vec::new()),
         }
         situations::count(run.history, judgement);
+    }
+
+    fn ledger(&self) -> Option<Reader<RaftMessage>> {
+        Some(READER)
     }
 
     #[inline]

@@ -126,6 +126,7 @@ impl Server {
         }
         if self.variant.reads == Reads::Local && matches!(call, Call::Get { .. }) {
             let reply = self.machine.peek(call);
+            ctx.note(RaftNote::Local(tag));
             ctx.send(client, RaftMessage::Response { tag, reply });
             return;
         }
@@ -135,7 +136,12 @@ impl Server {
                 ctx.note(RaftNote::Recognised(tag));
                 ctx.send(client, RaftMessage::Response { tag, reply });
             }
-            Seen::Older => {}
+            Seen::InProgress => {
+                ctx.note(RaftNote::InProgress(tag));
+            }
+            Seen::Older => {
+                ctx.note(RaftNote::Superseded(tag));
+            }
         }
     }
 
@@ -147,7 +153,8 @@ impl Server {
             Sessions::Replicated | Sessions::NotInSnapshots | Sessions::AtArrival => self.machine.seen(tag),
             Sessions::LeaderOnly => match self.private.get(&(tag.client, tag.life)) {
                 Some((last, Some(reply))) if *last == tag.call => Seen::Last(*reply),
-                Some((last, _)) if *last >= tag.call => Seen::Older,
+                Some((last, None)) if *last == tag.call => Seen::InProgress,
+                Some((last, _)) if *last > tag.call => Seen::Older,
                 _ => {
                     self.private.insert((tag.client, tag.life), (tag.call, None));
                     Seen::New
@@ -162,38 +169,41 @@ impl Server {
             && let Some(entry) = self.durable.log.get(self.applied + 1)
         {
             self.applied += 1;
-            let executed = entry.command.is_some_and(|command| self.execute(ctx, entry, command));
-            let chain = self.durable.log.chain_at(self.applied).unwrap_or_default();
-            let tag = entry.command.map(|command| command.tag);
-            ctx.note(RaftNote::Applied { index: self.applied, chain, tag, executed });
+            self.apply_entry(ctx, entry);
         }
         replication::compact(self, ctx);
     }
 
-    fn execute(
-        &mut self,
-        ctx: &mut Context<RaftMessage>,
-        entry: Entry,
-        Command { tag, call }: Command,
-    ) -> bool {
+    fn apply_entry(&mut self, ctx: &mut Context<RaftMessage>, entry: Entry) {
+        let index = self.applied;
+        let chain = self.durable.log.chain_at(index).unwrap_or_default();
+        let Some(Command { tag, call }) = entry.command else {
+            ctx.note(RaftNote::Applied { index, chain, tag: None, executed: false });
+            return;
+        };
         let (reply, executed) = self.machine.apply(self.variant.sessions, tag, call);
+        ctx.note(RaftNote::Applied { index, chain, tag: Some(tag), executed });
         if self.is_leader()
             && entry.term == self.term()
             && let Some(reply) = reply
         {
-            if let Some((last, done)) = self.private.get_mut(&(tag.client, tag.life))
-                && *last == tag.call
-            {
-                *done = Some(reply);
-            }
-            ctx.send(NodeId(tag.client), RaftMessage::Response { tag, reply });
+            self.answer(ctx, tag, reply);
         }
-        executed
+    }
+
+    fn answer(&mut self, ctx: &mut Context<RaftMessage>, tag: Tag, reply: Reply) {
+        if let Some((last, done)) = self.private.get_mut(&(tag.client, tag.life))
+            && *last == tag.call
+        {
+            *done = Some(reply);
+        }
+        // Clients come after the servers, and count from 1.
+        ctx.send(NodeId(self.servers + tag.client - 1), RaftMessage::Response { tag, reply });
     }
 
     fn dispatch(&mut self, ctx: &mut Context<RaftMessage>, from: NodeId, message: RaftMessage) {
         match message {
-            RaftMessage::Request { tag, call } => self.request(ctx, from, tag, call),
+            RaftMessage::Request { tag, call, .. } => self.request(ctx, from, tag, call),
             RaftMessage::RequestVote { term, last_index, last_term } => {
                 election::on_request_vote(self, ctx, from, term, (last_term, last_index));
             }

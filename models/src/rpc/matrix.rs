@@ -12,6 +12,7 @@ use super::scenario::RpcScenario;
 use super::scheme::{
     Binding, Duplicates, Forgotten, Identity, Persistence, Retention, Retry, Scheme, Transport,
 };
+use super::situation;
 
 const TWICE: &str = Oracle::ExecutedOnce.name();
 const LOST: &str = Oracle::AcknowledgedKept.name();
@@ -25,13 +26,15 @@ const PROPERTIES: &[Property] = &[
     Property::Progress,
 ];
 
-/// A row: a name, what it is, its scheme, and what each column must come to, in the order of the columns.
+/// A row: a name, what it is, its scheme, what each column must come to, in the order of the columns, and its situations.
 struct Line {
     name: &'static str,
     about: &'static str,
     scheme: Scheme,
     cells: [Option<&'static [&'static str]>; 10],
     all: Expected,
+    /// What it is about, if it must hold where everything goes wrong.
+    situations: &'static [&'static str],
 }
 
 const HOLDS: Option<&[&str]> = Some(&[]);
@@ -55,6 +58,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme::MAYBE,
             cells: [HOLDS, HOLDS, RUNS_TWICE, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, RUNS_TWICE],
             all: Expected::Violates(TWICE),
+            situations: &[],
         },
         Line {
             name: "best-effort",
@@ -62,6 +66,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme { retry: Retry::Tries(3), ..Scheme::AT_LEAST_ONCE },
             cells: [HOLDS, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, HOLDS, RUNS_TWICE, HOLDS, BOTH, RUNS_TWICE],
             all: Expected::Violates(TWICE),
+            situations: &[],
         },
         Line {
             name: "at-least-once",
@@ -69,6 +74,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme::AT_LEAST_ONCE,
             cells: [HOLDS, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, HOLDS, RUNS_TWICE, HOLDS, BOTH, RUNS_TWICE],
             all: Expected::Violates(TWICE),
+            situations: &[],
         },
         Line {
             name: "net-rpc",
@@ -76,6 +82,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme { transport: Transport::Connection, ..Scheme::MAYBE },
             cells: [HOLDS, HOLDS, NONE, NONE, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS],
             all: Expected::Holds,
+            situations: &[situation::ERROR_EXECUTED, situation::ERROR_NOT_EXECUTED],
         },
         Line {
             name: "at-most-once-in-memory",
@@ -83,6 +90,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme { persistence: Persistence::Nothing, ..Scheme::EXACTLY_ONCE },
             cells: [HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS, HOLDS, HOLDS, NONE, LOSES],
             all: Expected::Violates(LOST),
+            situations: &[],
         },
         Line {
             name: "table-in-memory",
@@ -90,6 +98,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme { persistence: Persistence::DataOnly, ..Scheme::EXACTLY_ONCE },
             cells: [HOLDS, HOLDS, HOLDS, HOLDS, RUNS_TWICE, HOLDS, HOLDS, HOLDS, BOTH, RUNS_TWICE],
             all: Expected::Violates(TWICE),
+            situations: &[],
         },
         Line {
             name: "incarnation",
@@ -101,6 +110,7 @@ fn lines() -> Vec<Line> {
             },
             cells: [HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS],
             all: Expected::Holds,
+            situations: &[situation::TOLD_OLD, situation::RECOVERED, situation::RECOGNISED],
         },
         Line {
             name: "kept-for-a-while",
@@ -113,6 +123,7 @@ fn lines() -> Vec<Line> {
             },
             cells: [HOLDS, HOLDS, RUNS_TWICE, RUNS_TWICE, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, RUNS_TWICE],
             all: Expected::Violates(TWICE),
+            situations: &[],
         },
         Line {
             name: "latest-only",
@@ -120,6 +131,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme { retention: Retention::Latest, ..Scheme::EXACTLY_ONCE },
             cells: [HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS],
             all: Expected::Holds,
+            situations: &[situation::LATE_REFUSED, situation::RECOGNISED, situation::RECOVERED],
         },
         Line {
             name: "exactly-once",
@@ -127,6 +139,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme::EXACTLY_ONCE,
             cells: [HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS],
             all: Expected::Holds,
+            situations: &[situation::RECOGNISED, situation::IN_PROGRESS, situation::RECOVERED, situation::RESENT],
         },
         Line {
             name: "rifl",
@@ -134,6 +147,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme::RIFL,
             cells: [HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, HOLDS],
             all: Expected::Holds,
+            situations: &[situation::RECOGNISED, situation::RECOVERED, situation::LATE_REFUSED, situation::TOLD_FORGOTTEN, situation::CLIENT_RESTARTED, situation::OVERLAPPED],
         },
         Line {
             name: "fresh-xid",
@@ -141,6 +155,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme { identity: Identity::PerAttempt, ..Scheme::EXACTLY_ONCE },
             cells: [HOLDS, RUNS_TWICE, HOLDS, RUNS_TWICE, RUNS_TWICE, HOLDS, RUNS_TWICE, HOLDS, BOTH, RUNS_TWICE],
             all: Expected::Violates(TWICE),
+            situations: &[],
         },
         Line {
             name: "restart-at-one",
@@ -148,6 +163,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme { identity: Identity::WithoutLife, ..Scheme::EXACTLY_ONCE },
             cells: [HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, Some(&[SWALLOWED]), HOLDS, HOLDS, LOSES, Some(&[SWALLOWED])],
             all: Expected::Violates(SWALLOWED),
+            situations: &[],
         },
         Line {
             name: "equality-test",
@@ -159,6 +175,7 @@ fn lines() -> Vec<Line> {
             },
             cells: [HOLDS, HOLDS, RUNS_TWICE, RUNS_TWICE, HOLDS, HOLDS, HOLDS, HOLDS, LOSES, RUNS_TWICE],
             all: Expected::Violates(TWICE),
+            situations: &[],
         },
         Line {
             name: "no-mark",
@@ -170,6 +187,7 @@ fn lines() -> Vec<Line> {
             },
             cells: [RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, RUNS_TWICE, BOTH, RUNS_TWICE],
             all: Expected::Violates(TWICE),
+            situations: &[],
         },
         Line {
             name: "data-first",
@@ -177,6 +195,7 @@ fn lines() -> Vec<Line> {
             scheme: Scheme { persistence: Persistence::DataFirst, ..Scheme::EXACTLY_ONCE },
             cells: [HOLDS, HOLDS, HOLDS, HOLDS, RUNS_TWICE, HOLDS, HOLDS, HOLDS, BOTH, RUNS_TWICE],
             all: Expected::Violates(TWICE),
+            situations: &[],
         },
     ]
 }
@@ -192,6 +211,7 @@ pub(super) fn rows() -> Vec<RpcScenario> {
         clients: 2,
         calls: 6,
         properties: PROPERTIES,
+        situations: line.situations,
         ..BASE
     };
     lines().into_iter().map(row).collect()

@@ -117,6 +117,8 @@ async fn client(rt: Runtime<RpcMessage>, order: Order, tasks: u32, calls: u32) {
         .map(|_| {
             let (rt, library, made) = (rt.clone(), library.clone(), Rc::clone(&made));
             rt.clone().spawn("caller", async move {
+                // Nobody asks again here. By then the server is up, also where an exploration lets it start late.
+                rt.sleep(50 * MILLIS).await;
                 for _ in 0..calls {
                     rt.sleep(rt.random_below(5 * MILLIS)).await;
                     made.set(made.get() + 1);

@@ -20,6 +20,7 @@ use crate::context::Likes;
 use crate::effect::fill;
 use crate::id::{EventId, Kind, Label};
 use crate::schedule::{Touch, Watch};
+use crate::world::{fetch, fetch_ends};
 
 use super::clocks::{Clock, Clocks};
 
@@ -87,7 +88,19 @@ pub(super) struct Waiting {
     pub(super) on: Vec<Option<TaskRef>>,
 }
 
-pub(super) type Work = Pin<Box<dyn Future<Output = ()>>>;
+pub(super) type Work = Pin<Box<dyn Steps>>;
+
+/// The future of a task.
+pub(super) trait Steps: Future<Output = ()> {
+    /// Asks memory for what a step begins with.
+    fn fetch(&self);
+}
+
+impl<F: Future<Output = ()>> Steps for F {
+    fn fetch(&self) {
+        fetch_ends(self);
+    }
+}
 
 /// What every step reads and writes comes first, in one line of the cache.
 #[derive(Default)]
@@ -294,6 +307,21 @@ impl Core {
             clocks: Clocks::default(),
             findings: RefCell::default(),
             touched: RefCell::default(),
+        }
+    }
+
+    /// Asks memory for what every handler touches.
+    #[inline(always)]
+    pub(super) fn fetch(&self) {
+        fetch(&self.hot);
+    }
+
+    /// Asks memory for the future of the main task.
+    #[inline(always)]
+    pub(super) fn fetch_further(&self) {
+        let Ok(tasks) = self.tasks.try_borrow() else { return };
+        if let Some(work) = tasks.first.task.as_ref().and_then(|main| main.work.as_ref()) {
+            work.fetch();
         }
     }
 

@@ -166,6 +166,8 @@ impl<M: Message> Tasks<M> {
 impl<M: Message> Process for Tasks<M> {
     type Message = M;
 
+    const FETCHES: bool = true;
+
     fn on_start(&mut self, ctx: &mut Context<M>) {
         let Some(program) = self.program.take() else { return };
         let place = ctx.event();
@@ -235,6 +237,18 @@ impl<M: Message> Process for Tasks<M> {
         } else {
             Some(deadlock::everyone(&shared.core))
         }
+    }
+
+    #[inline(always)]
+    fn fetch(&self) {
+        self.core.fetch();
+        self.shared.fetch();
+    }
+
+    #[inline(always)]
+    fn fetch_further(&self) {
+        self.core.fetch_further();
+        self.shared.fetch_further();
     }
 
     fn take_touched(&self, into: &mut Vec<Touch>) {

@@ -14,6 +14,7 @@ use crate::observe::TaskAction;
 use crate::schedule::Touch;
 use crate::stream::ConnectionId;
 use crate::time::Nanos;
+use crate::world::fetch_ends;
 
 use super::cancellation::Cancellation;
 use super::cell::SharedCell;
@@ -359,6 +360,20 @@ impl<M: Message> Shared<M> {
             mail: RefCell::default(),
             syncs: Syncs::default(),
             streams: RefCell::default(),
+        }
+    }
+
+    /// Asks memory for what every handler touches.
+    #[inline(always)]
+    pub(super) fn fetch(&self) {
+        fetch_ends(&self.mail);
+    }
+
+    /// Asks memory for what else a datagram touches.
+    #[inline(always)]
+    pub(super) fn fetch_further(&self) {
+        if let Ok(mail) = self.mail.try_borrow() {
+            mail.fetch();
         }
     }
 

@@ -198,6 +198,7 @@ impl<P: Process> World<P> {
         if !deliveries.is_empty() && self.is_cut(from, to) {
             self.counts.cut += 1;
             deliveries = &[];
+            self.overrides.fate_was_overruled(id);
         }
         self.put_under_way(stamp, to, message, fate.is_corrupt(), deliveries, observer);
     }

@@ -4,6 +4,7 @@
 //! drives the world only chooses which event is next: the earliest ([`World::step`], [`World::run`]), or any
 //! other.
 
+mod ahead;
 mod apply;
 mod choose;
 mod deliver;
@@ -32,6 +33,7 @@ use crate::schedule::{Priorities, Schedule, Touch, Watch};
 use crate::stream::{ConnectionId, Packet};
 use crate::time::{MILLIS, Nanos, SECONDS};
 
+pub(crate) use ahead::{fetch, fetch_ends};
 pub use choose::Candidate;
 use node::Node;
 pub use strike::RateKind;
@@ -585,19 +587,30 @@ impl<P: Process> World<P> {
         if self.nodes_are_disturbed {
             return self.fire_or_defer(surfaced, observer);
         }
-        self.fire_now(surfaced, observer);
+        if self.nodes.len() >= ahead::LARGE {
+            return self.fire_in_large(surfaced, observer);
+        }
+        self.fire_now::<O, false>(surfaced, observer);
     }
 
     #[inline(never)]
     fn fire_or_defer<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
         if let Some(surfaced) = self.defer_disturbed(surfaced) {
-            self.fire_now(surfaced, observer);
+            self.fire_now::<O, false>(surfaced, observer);
         }
     }
 
+    #[inline(never)]
+    fn fire_in_large<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
+        self.fire_now::<O, true>(surfaced, observer);
+    }
+
     #[inline(always)]
-    fn fire_now<O: Observer<P::Message>>(&mut self, surfaced: Surfaced, observer: &mut O) {
+    fn fire_now<O: Observer<P::Message>, const LARGE: bool>(&mut self, surfaced: Surfaced, observer: &mut O) {
         self.steps += 1;
+        if LARGE {
+            self.fetch_ahead();
+        }
         let place = self.queue.place(surfaced);
         let (id, by) = (place.id, place.by);
         self.digest.absorb(id.0 ^ self.now);

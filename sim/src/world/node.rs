@@ -19,6 +19,7 @@ use crate::id::NodeId;
 const LATE_TURN: u32 = u32::MAX;
 
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Node<P: Process> {
     /// `None` while the node is down.
     pub(super) process: Option<P>,

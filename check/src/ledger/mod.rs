@@ -6,7 +6,12 @@
 //! memory of its first execution was [lost in a crash](Decision::LostInCrash), or because it was [not
 //! recognised](Decision::NotRecognised).
 //!
+//! A service of several servers executes a call when it applies the entry of the log that the call became. What one entry
+//! does on each of the servers is one execution; another entry of the same call is a second one.
+//!
 //! Deliberately absent: judging. See [`crate::delivery`] for that.
+
+mod bookkeeper;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +19,9 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use sim::{DropReason, EventId, Message, Nanos, NodeId, Observer, OpId, Record, Stamp, Status};
+use sim::{EventId, Message, Nanos, NodeId};
+
+pub use bookkeeper::Bookkeeper;
 
 /// A logical call, whatever identifiers its requests carry. Written `c1/3`: the third call of client 1; `c1.2/3` in the
 /// client's life 2.
@@ -74,6 +81,30 @@ pub enum Mail {
         /// Which call.
         call: CallName,
     },
+    /// Somebody else is to be asked for this call.
+    Redirect {
+        /// Which call.
+        call: CallName,
+        /// Who, if the sender knows.
+        leader: Option<NodeId>,
+    },
+}
+
+impl Mail {
+    /// Which call it is about.
+    pub const fn call(self) -> CallName {
+        match self {
+            Self::Request { call, .. } | Self::Reply { call } | Self::Redirect { call, .. } => call,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Request { .. } => "request",
+            Self::Reply { .. } => "reply",
+            Self::Redirect { .. } => "redirect",
+        }
+    }
 }
 
 /// What a note is to the ledger.
@@ -85,6 +116,34 @@ pub enum Entry {
     Decided(CallName, Decision),
     /// A server executed the call: it took effect.
     Executed(CallName),
+    /// A leader takes a request for new, and appends it to its log.
+    Logged {
+        /// Which call.
+        call: CallName,
+        /// As which entry.
+        index: u64,
+        /// Of which term.
+        term: u64,
+    },
+    /// A server removed what its log had from this entry on, because the leader's log has something else there.
+    Removed {
+        /// The first entry that was removed.
+        from: u64,
+    },
+    /// A server applied an entry of its log that is committed.
+    Applied {
+        /// Which call was in it.
+        call: CallName,
+        /// Which entry.
+        index: u64,
+        /// Whether the call was executed, and not passed over as a duplicate.
+        executed: bool,
+    },
+    /// A server took over a state in which everything up to this entry is applied.
+    TookOver {
+        /// The last entry in it.
+        index: u64,
+    },
 }
 
 /// Why a server does what it does with a request.
@@ -97,10 +156,18 @@ pub enum Decision {
     LostInCrash,
     /// It takes the call for new, and has executed it in this life.
     NotRecognised,
+    /// It takes the call for new, and another server has executed it.
+    UnknownHere,
+    /// It takes the call for new, and an entry of the log has it already that is not applied.
+    InLog,
     /// The call is executing.
     InProgress,
     /// The call was executed: it is answered from memory.
     Done,
+    /// The call was executed, and its client has gone on since: it is not answered.
+    Superseded,
+    /// The call changes nothing: it is answered from the state as it is here.
+    Local,
     /// It may have been executed and forgotten: it is refused.
     Forgotten,
     /// It is bound to an older incarnation of the server: it is refused.
@@ -114,8 +181,12 @@ impl Decision {
             Self::New => "new",
             Self::LostInCrash => "new, because the memory of it was lost in a crash",
             Self::NotRecognised => "new, although it was executed: it is not recognised",
+            Self::UnknownHere => "new, although it was executed: not known here",
+            Self::InLog => "new, although the log has it: in an entry that is not applied here",
             Self::InProgress => "in progress",
             Self::Done => "done: answered from memory",
+            Self::Superseded => "done, and the client has gone on: not answered",
+            Self::Local => "it changes nothing: answered from the state as it is here",
             Self::Forgotten => "forgotten: refused",
             Self::OldIncarnation => "bound to an older incarnation: refused",
         }
@@ -182,6 +253,53 @@ pub enum Happening {
         /// For which time, from 1.
         time: u32,
     },
+    /// A leader decided to append it to its log.
+    Logged {
+        /// Why.
+        decision: Decision,
+        /// As which entry.
+        index: u64,
+        /// Of which term.
+        term: u64,
+    },
+    /// The leader that had appended it removed it: another leader's log has something else there.
+    Removed {
+        /// Which entry it was.
+        index: u64,
+    },
+    /// A server applied the entry, which is committed, and executed the call.
+    Applied {
+        /// Which entry.
+        index: u64,
+        /// Which of the call's entries to be executed, from 1.
+        time: u32,
+    },
+    /// A server applied the entry, which is committed, and did not execute the call again.
+    PassedOver {
+        /// Which entry.
+        index: u64,
+        /// The entry that was executed, if it is known.
+        executed: Option<u64>,
+    },
+    /// A server that had not applied it took over a state that has it.
+    TookOver {
+        /// The last entry in that state.
+        index: u64,
+    },
+    /// The client was told to ask somebody else.
+    Redirected {
+        /// To whom this was sent.
+        to: u32,
+        /// Whom to ask, if that was known.
+        leader: Option<u32>,
+        /// The delays of its deliveries.
+        fate: Vec<Nanos>,
+    },
+    /// That arrived.
+    RedirectArrived {
+        /// From whom.
+        from: u32,
+    },
     /// A reply was sent.
     Replied {
         /// To whom.
@@ -196,10 +314,10 @@ pub enum Happening {
         /// Which copy.
         copy: u32,
     },
-    /// A request or a reply came to nothing on its way.
+    /// A message came to nothing on its way.
     Dropped {
-        /// Which of the two.
-        reply: bool,
+        /// `request`, `reply` or `redirect`.
+        mail: &'static str,
         /// Why.
         reason: &'static str,
     },
@@ -248,164 +366,6 @@ impl Ledger {
     /// What happened to a call, in order; `None` if there was none of this name.
     pub fn life(&self, call: CallName) -> Option<&[Line]> {
         self.calls.get(&call).map(Vec::as_slice)
-    }
-}
-
-/// Writes a [`Ledger`] while a run goes on.
-#[derive(Debug)]
-pub struct Bookkeeper<M: Message> {
-    reader: Reader<M>,
-    ledger: Ledger,
-    operations: BTreeMap<OpId, CallName>,
-    /// By the id of a send: what was sent, and how often it has arrived.
-    under_way: BTreeMap<EventId, (Mail, u32)>,
-    /// By call: the times it was executed, and on which node and in which of its lives it was last.
-    executed: BTreeMap<CallName, (u32, NodeId, u32)>,
-    /// By node: which life this is, and which calls have to do with it.
-    lives: BTreeMap<NodeId, u32>,
-}
-
-impl<M: Message> Bookkeeper<M> {
-    /// With nothing written yet.
-    pub const fn new(reader: Reader<M>) -> Self {
-        Self {
-            reader,
-            ledger: Ledger { calls: BTreeMap::new() },
-            operations: BTreeMap::new(),
-            under_way: BTreeMap::new(),
-            executed: BTreeMap::new(),
-            lives: BTreeMap::new(),
-        }
-    }
-
-    /// What was written.
-    pub fn finish(self) -> Ledger {
-        self.ledger
-    }
-
-    fn write(&mut self, call: CallName, stamp: Stamp, what: Happening) {
-        let line = Line { t: stamp.time, node: stamp.node.0, id: stamp.id, what };
-        self.ledger.calls.entry(call).or_default().push(line);
-    }
-
-    fn send(&mut self, stamp: Stamp, to: NodeId, fate: &[Nanos], mail: Mail) {
-        self.under_way.insert(stamp.id, (mail, 0));
-        let fate = fate.to_vec();
-        match mail {
-            Mail::Request { call, resend } => {
-                self.write(call, stamp, Happening::Sent { to: to.0, resend, fate });
-            }
-            Mail::Reply { call } => self.write(call, stamp, Happening::Replied { to: to.0, fate }),
-        }
-    }
-
-    fn receive(&mut self, stamp: Stamp, from: NodeId, mail: Mail) {
-        let (_, arrivals) = self.under_way.entry(stamp.by).or_insert((mail, 0));
-        let copy = *arrivals;
-        *arrivals += 1;
-        match mail {
-            Mail::Request { call, resend } => {
-                self.write(call, stamp, Happening::Arrived { from: from.0, resend, copy });
-            }
-            Mail::Reply { call } => self.write(call, stamp, Happening::ReplyArrived { from: from.0, copy }),
-        }
-    }
-
-    fn entry(&mut self, stamp: Stamp, entry: Entry) {
-        let life = self.lives.get(&stamp.node).copied().unwrap_or(0);
-        match entry {
-            Entry::Called(_) => {}
-            Entry::Decided(call, decision) => {
-                let decision = match (decision, self.executed.get(&call)) {
-                    (Decision::New, Some((_, node, then))) if *node == stamp.node && *then < life => {
-                        Decision::LostInCrash
-                    }
-                    (Decision::New, Some((_, node, _))) if *node == stamp.node => Decision::NotRecognised,
-                    (decision, _) => decision,
-                };
-                self.write(call, stamp, Happening::Decided { decision });
-            }
-            Entry::Executed(call) => {
-                let executed = self.executed.entry(call).or_insert((0, stamp.node, life));
-                *executed = (executed.0 + 1, stamp.node, life);
-                let time = executed.0;
-                self.write(call, stamp, Happening::Executed { time });
-            }
-        }
-    }
-
-    /// A crash is written into the life of each call that its node called or executed and that is not over.
-    fn crash(&mut self, stamp: Stamp) {
-        let touched = |lines: &Vec<Line>| {
-            let over = lines.iter().any(|line| matches!(line.what, Happening::Concluded { .. }));
-            !over && lines.iter().any(|line| line.node == stamp.node.0)
-        };
-        let calls: Vec<CallName> =
-            self.ledger.calls.iter().filter(|(_, lines)| touched(lines)).map(|(call, _)| *call).collect();
-        for call in calls {
-            self.write(call, stamp, Happening::Crashed);
-        }
-    }
-}
-
-impl<M: Message<Note: Serialize>> Observer<M> for Bookkeeper<M> {
-    fn observe(&mut self, stamp: Stamp, record: &Record<'_, M>) {
-        let text = |note: &M::Note| serde_json::to_value(note).expect("a note is plain data");
-        match *record {
-            Record::Boot { incarnation } => {
-                self.lives.insert(stamp.node, incarnation);
-            }
-            Record::Crash { .. } => self.crash(stamp),
-            Record::Send { to, fate, message, .. } => {
-                if let Some(mail) = (self.reader.mail)(message) {
-                    self.send(stamp, to, fate, mail);
-                }
-            }
-            Record::Receive { from, message, .. } => {
-                if let Some(mail) = (self.reader.mail)(message) {
-                    self.receive(stamp, from, mail);
-                }
-            }
-            Record::Drop { reason, .. } => {
-                let Some((mail, _)) = self.under_way.get(&stamp.by) else { return };
-                let (call, reply) = match *mail {
-                    Mail::Request { call, .. } => (call, false),
-                    Mail::Reply { call } => (call, true),
-                };
-                self.write(call, stamp, Happening::Dropped { reply, reason: drop_reason(reason) });
-            }
-            Record::Invoke { note } => {
-                if let Some(Entry::Called(call)) = (self.reader.entry)(note) {
-                    self.operations.insert(OpId(stamp.id), call);
-                    self.write(call, stamp, Happening::Called { call: text(note) });
-                }
-            }
-            Record::Return { of, status, note } => {
-                let Some(call) = self.operations.get(&of).copied() else { return };
-                let status = match status {
-                    Status::Ok => "ok",
-                    Status::Fail => "failed",
-                    Status::Unknown => "unknown",
-                };
-                self.write(call, stamp, Happening::Concluded { status, result: text(note) });
-            }
-            Record::Note { note } => {
-                if let Some(entry) = (self.reader.entry)(note) {
-                    self.entry(stamp, entry);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-const fn drop_reason(reason: DropReason) -> &'static str {
-    match reason {
-        DropReason::Down => "the receiver was down",
-        DropReason::Partition => "a partition stopped it",
-        DropReason::Corrupt => "it was damaged on the way",
-        DropReason::QueueFull => "the link's queue was full",
-        DropReason::Closed => "its connection was gone",
     }
 }
 

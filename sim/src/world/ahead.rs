@@ -1,0 +1,69 @@
+//! Fetching ahead: in a world larger than the cache, what the next events need is asked of memory while this one is
+//! handled.
+//!
+//! Which event is next stands in the queue already, unless this one schedules an earlier one. What an event needs is a
+//! chain, each link of which says where the next one is: its slot, its node, what the node's process keeps elsewhere, what
+//! that points to. One link is asked for at a time, so that none is waited for.
+//!
+//! Nothing here has a result: a guess that was wrong costs some lines of the cache.
+
+use std::slice;
+
+use prefetch_index::prefetch_index;
+
+use crate::process::Process;
+
+use super::node::Node;
+use super::{Pending, World};
+
+/// A world of fewer nodes fits into the cache, and is spared the asking.
+pub(super) const LARGE: usize = 4_096;
+
+/// Asks memory for the line in which this value begins, and for the one after its end, without waiting for them.
+#[inline(always)]
+pub(crate) fn fetch_ends<T>(value: &T) {
+    prefetch_index(slice::from_ref(value), 0);
+    prefetch_index(slice::from_ref(value), 1);
+}
+
+/// Asks memory for the beginning of this value, without waiting for it.
+#[inline(always)]
+pub(crate) fn fetch<T>(value: &T) {
+    prefetch_index(slice::from_ref(value), 0);
+}
+
+impl<P: Process> World<P> {
+    /// Asks for one link of each of the chains that the next events need.
+    #[inline(always)]
+    pub(super) fn fetch_ahead(&self) {
+        if P::FETCHES {
+            let [first, second, third, fourth] = self.queue.upcoming();
+            self.queue.fetch_slot(fourth);
+            self.fetch_node(third);
+            self.process_of(second).inspect(|process| process.fetch());
+            self.process_of(first).inspect(|process| process.fetch_further());
+        } else {
+            let [first, second] = self.queue.upcoming();
+            self.queue.fetch_slot(second);
+            self.fetch_node(first);
+        }
+    }
+
+    #[inline(always)]
+    fn fetch_node(&self, slot: usize) {
+        if let Some(node) = self.node_of(slot) {
+            fetch(node);
+            fetch(&node.own);
+        }
+    }
+
+    #[inline(always)]
+    fn process_of(&self, slot: usize) -> Option<&P> {
+        self.node_of(slot)?.process.as_ref()
+    }
+
+    #[inline(always)]
+    fn node_of(&self, slot: usize) -> Option<&Node<P>> {
+        self.nodes.get(self.queue.event_in(slot).and_then(Pending::handled_by)?.index())
+    }
+}
