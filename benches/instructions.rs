@@ -47,7 +47,15 @@ macro_rules! case {
     };
 }
 
-const CASES: [Case; 10] = [
+/// Dice alone: for each of so many ids, the dice of the event and one die of them.
+fn dice(ids: u64) -> u64 {
+    let dice = sim::Dice::new(SEED);
+    let thrown = (0..ids).map(|id| dice.of(sim::EventId(id)).bits(sim::Purpose::LOSS));
+    std::hint::black_box(thrown.fold(0, |all, die| all ^ die));
+    ids
+}
+
+const CASES: [Case; 11] = [
     case!(handlers, "ping", [20_000, 120_000], |n| ping(n, SEED)),
     case!(handlers, "lossy RPC", [200, 1_200], |n| lossy_rpc(n as u32, SEED)),
     case!(handlers, "ring of 10", [20_000, 120_000], |n| ring(10, n, SEED)),
@@ -58,6 +66,7 @@ const CASES: [Case; 10] = [
     case!(tasks, "ring of 10", [20_000, 120_000], |n| ring(10, n, SEED)),
     case!(tasks, "ring of 1,000", [20_000, 120_000], |n| ring(1_000, n, SEED)),
     case!(tasks, "short runs", [200, 1_200], |n| short_runs(n, SEED)),
+    Case { name: "a die", run: dice, sizes: [20_000, 120_000] },
 ];
 
 fn main() -> ExitCode {

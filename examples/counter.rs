@@ -1,33 +1,21 @@
 //! A protocol of one's own, from message to verdict: a client that asks a server to count, and asks again when it hears
-//! nothing. Run it with `cargo run --example counter -- sweep counter`, and mend it.
+//! nothing. Run it with `cargo run --example counter -- sweep counter`; `counter_once.rs` mends it.
 
 use snowglobe::prelude::*;
 
 const SERVER: NodeId = NodeId(0);
 const CLIENT: NodeId = NodeId(1);
 
-#[derive(Clone, Hash, Debug, Serialize)]
-#[serde(crate = "snowglobe::serde")]
-enum Msg {
-    Add,
-    Added,
-}
-
-impl Message for Msg {
-    type Note = ();
-
-    fn label(&self) -> Label {
-        Label::new(match self {
-            Msg::Add => "add",
-            Msg::Added => "added",
-        })
+messages! {
+    enum Msg {
+        Add = "add",
+        Added = "added",
     }
 }
 
 #[derive(Default)]
 struct Counter {
     count: u32,
-    acknowledged: u32,
 }
 
 impl Counter {
@@ -52,10 +40,7 @@ impl Process for Counter {
                 self.count += 1;
                 ctx.send(from, Msg::Added);
             }
-            Msg::Added => {
-                self.acknowledged += 1;
-                ctx.cancel_timer("resend");
-            }
+            Msg::Added => ctx.cancel_timer("resend"),
         }
     }
 
@@ -94,6 +79,10 @@ impl Scenario for CountOnce {
     }
 }
 
+pub(crate) fn catalogue() -> Catalogue {
+    Catalogue::new().with(CountOnce)
+}
+
 fn main() -> ExitCode {
-    snowglobe::cli::main(Catalogue::new().with(CountOnce))
+    snowglobe::cli::main(catalogue())
 }

@@ -19,9 +19,57 @@ pub use serde_json;
 pub use sim;
 pub use traces;
 
+/// The messages of a protocol, each with the word by which traces call it: an enum that is a [`Message`](sim::Message)
+/// without notes.
+///
+/// ```
+/// use snowglobe::prelude::*;
+///
+/// messages! {
+///     /// What a client and a lamp say to each other.
+///     pub enum Msg {
+///         Switch { on: bool } = "switch",
+///         Done = "done",
+///     }
+/// }
+///
+/// assert_eq!(Msg::Switch { on: true }.label(), Label::new("switch"));
+/// ```
+///
+/// Messages that tell the judges something, or that are damaged on the way, implement [`Message`](sim::Message) themselves.
+#[macro_export]
+macro_rules! messages {
+    (
+        $(#[$meta:meta])*
+        $visible:vis enum $name:ident {
+            $($(#[$of_variant:meta])* $variant:ident $({ $($field:ident: $type:ty),+ $(,)? })? = $word:literal),+ $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, PartialEq, Eq, Hash, Debug, $crate::serde::Serialize)]
+        #[serde(crate = "snowglobe::serde")]
+        #[allow(missing_docs)]
+        $visible enum $name {
+            $($(#[$of_variant])* $variant $({ $($field: $type),+ })?),+
+        }
+
+        impl $crate::sim::Message for $name {
+            type Note = ();
+
+            fn label(&self) -> $crate::sim::Label {
+                $crate::sim::Label::new(match self {
+                    $(Self::$variant { .. } => $word),+
+                })
+            }
+        }
+    };
+}
+
 /// What a protocol and its scenario need.
 pub mod prelude {
     pub use std::process::ExitCode;
+
+    pub use crate::messages;
 
     pub use check::{Catalogue, Expected, Judgement, Run, Scenario, Setup};
     pub use models::networks::NetworkName;

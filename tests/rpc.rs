@@ -9,7 +9,8 @@ use snowglobe::check::linearizability::HistoryFile;
 use snowglobe::check::linearizability::models::Model;
 use snowglobe::check::{Expected, Sweep, SweepReport, parse_pairs, sweep};
 use snowglobe::cli::{self, Exit, Streams};
-use support::assert_golden;
+use snowglobe::traces::{Kind, Trace};
+use support::{assert_golden, trace};
 
 fn swept(scenario: &str, settings: &[&str], seeds: u64) -> SweepReport {
     let catalogue = snowglobe::models::catalogue();
@@ -238,4 +239,27 @@ fn every_case_has_a_right_form_a_wrong_form_or_both() {
             of_case.partition(|entry| entry.expected() == Expected::Holds);
         assert_eq!((holds.len(), planted.len()), (right, wrong), "{case}");
     }
+}
+
+#[test]
+fn whatever_happens_to_a_connection_has_a_cause_that_the_trace_shows_before_it() {
+    let mut broken = 0;
+    for scenario in ["rpc/s30-net-rpc", "rpc/s30-application-retries", "rpc/net-rpc"] {
+        let catalogue = snowglobe::models::catalogue();
+        let prepared = catalogue
+            .find(scenario)
+            .expect("it exists")
+            .prepare(&serde_json::Map::new())
+            .expect("it is possible");
+        let mut runner = prepared.runner();
+        for seed in 0..40 {
+            let trace = Trace::parse(trace(&mut *runner, seed), "run").expect("it is whole");
+            for event in trace.events().filter(|event| event.kind == Kind::Stream) {
+                broken += u64::from(event.tail.contains("\"broken\""));
+                let cause = trace.find(event.by).find(|cause| cause.index < event.index);
+                assert!(cause.is_some(), "{scenario} seed {seed}: {}", event.line);
+            }
+        }
+    }
+    assert!(broken > 100, "{broken} connections broke");
 }

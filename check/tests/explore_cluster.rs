@@ -165,7 +165,7 @@ fn random_cluster(seed: u64) -> Cluster {
     let count = 2 + u64::from(roll(4) == 0);
     let nodes = (0..count)
         .map(|_| {
-            (0..1 + roll(if count == 2 { 3 } else { 2 }))
+            (0..=roll(if count == 2 { 3 } else { 2 }))
                 .map(|_| match roll(10) {
                     0..3 => Op::Send(roll(2) == 0),
                     3 => Op::Receive,

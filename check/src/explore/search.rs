@@ -1,5 +1,7 @@
 //! The path that a search is on, and what is still to be tried along it.
 
+use std::rc::Rc;
+
 use sim::{Candidate, EventId, Nanos, Touch, Watch};
 
 use crate::run::{Driver, HISTORY};
@@ -18,6 +20,9 @@ pub(super) struct Search {
     /// How many of the levels had their event fired in an earlier run.
     known: usize,
     cut: bool,
+    /// Kept for their memory.
+    races: Vec<usize>,
+    between: Vec<usize>,
 }
 
 /// A point at which an event was chosen.
@@ -33,7 +38,7 @@ struct Level {
     /// The events all of whose futures were seen already, with what they touch.
     asleep: Vec<Asleep>,
     /// What the chosen event touched.
-    touches: Vec<Touch>,
+    touched: Touched,
     /// The levels whose events must have happened before the chosen one, as a set of bits.
     before: Vec<u64>,
 }
@@ -41,12 +46,31 @@ struct Level {
 #[derive(Clone, Debug)]
 struct Asleep {
     event: Candidate,
-    touches: Vec<Touch>,
+    touched: Touched,
+}
+
+/// What an event touched, shared by all levels that remember it.
+#[derive(Clone, Default, Debug)]
+struct Touched {
+    all: Rc<[Touch]>,
+    /// A bit for each object that was only looked at, and for each that may have been changed: most pairs of events have
+    /// no bit in common, and are not compared touch by touch.
+    looked_at: u64,
+    changed: u64,
 }
 
 impl Search {
     pub(super) const fn new(what: Explore) -> Self {
-        Self { what, levels: Vec::new(), len: 0, at: 0, known: 0, cut: false }
+        Self {
+            what,
+            levels: Vec::new(),
+            len: 0,
+            at: 0,
+            known: 0,
+            cut: false,
+            races: Vec::new(),
+            between: Vec::new(),
+        }
     }
 
     /// The events of the last run, in order.
@@ -75,9 +99,7 @@ impl Search {
         }
         if to_its_end && self.at > self.known {
             // The last event ended the run by a violation before anybody could say what it touched: everything.
-            self.levels[self.at - 1].touches.clear();
-            self.levels[self.at - 1].touches.push(Touch::EVERYTHING);
-            self.levels[self.at - 1].touches.push(HISTORY);
+            self.levels[self.at - 1].touched = Touched::new(&[Touch::EVERYTHING, HISTORY]);
             self.settle(true);
         }
     }
@@ -89,8 +111,8 @@ impl Search {
         while self.len > 0 {
             let level = &mut self.levels[self.len - 1];
             if self.what.reduction {
-                let (event, touches) = (*level.event(), level.touches.clone());
-                level.asleep.push(Asleep { event, touches });
+                let (event, touched) = (*level.event(), level.touched.clone());
+                level.asleep.push(Asleep { event, touched });
             }
             while let Some(next) = level.todo.pop() {
                 if level.tried.contains(&next) || level.is_asleep(next) {
@@ -120,11 +142,10 @@ impl Search {
         level.tried.clear();
         level.todo.clear();
         level.asleep.clear();
-        level.touches.clear();
         level.before.clear();
         if let Some(parent) = above.last() {
             let stays =
-                |asleep: &&Asleep| !conflict(&asleep.event, &asleep.touches, parent.event(), &parent.touches);
+                |asleep: &&Asleep| !conflict(&asleep.event, &asleep.touched, parent.event(), &parent.touched);
             level.asleep.extend(parent.asleep.iter().filter(stays).cloned());
         }
         level
@@ -144,13 +165,13 @@ impl Search {
         level.before.resize(index.div_ceil(64), 0);
         // What made it pending cannot come after it.
         let born = above.iter().rposition(|earlier| earlier.find(event.id).is_none()).map_or(0, |at| at + 1);
-        let mut races = Vec::new();
+        let mut races = std::mem::take(&mut self.races);
         for at in (0..index).rev() {
             if contains(&level.before, at) {
                 continue;
             }
             let earlier = &above[at];
-            let conflicts = conflict(earlier.event(), &earlier.touches, &event, &level.touches);
+            let conflicts = conflict(earlier.event(), &earlier.touched, &event, &level.touched);
             let made_it = at + 1 == born;
             if conflicts && !made_it {
                 races.push(at);
@@ -162,9 +183,10 @@ impl Search {
                 }
             }
         }
-        for at in races {
+        for at in races.drain(..) {
             self.try_instead(at, index);
         }
+        self.races = races;
         if last {
             // What is still pending will never show what it conflicts with.
             let level = &mut self.levels[index];
@@ -175,21 +197,31 @@ impl Search {
     /// The event of level `late` conflicts with that of level `early`, and nothing between orders the two: something must
     /// be tried at `early` that lets the late one come first.
     fn try_instead(&mut self, early: usize, late: usize) {
-        let between: Vec<usize> =
-            (early + 1..late).filter(|at| !contains(&self.levels[*at].before, early)).chain([late]).collect();
-        let is_first = |at: &usize| {
-            let before = &self.levels[*at].before;
-            between.iter().take_while(|other| *other < at).all(|other| !contains(before, *other))
-        };
+        let mut between = std::mem::take(&mut self.between);
+        between.clear();
+        between.extend((early + 1..late).filter(|at| !contains(&self.levels[*at].before, early)));
+        between.push(late);
+        self.try_first_of(early, &between);
+        self.between = between;
+    }
+
+    /// One of these events that none of the others must come before is to be tried at `early`.
+    fn try_first_of(&mut self, early: usize, between: &[usize]) {
+        let (to_early, above) = self.levels.split_at_mut(early + 1);
+        let (level, above) = (&mut to_early[early], &*above);
+        let at = |index: &usize| &above[index - early - 1];
         // The late event itself has what was tried in its stead among what comes before it.
-        let firsts: Vec<EventId> =
-            between.iter().filter(|at| is_first(at)).map(|at| self.levels[*at].event().id).collect();
-        let level = &mut self.levels[early];
-        if firsts.iter().any(|id| level.tried.contains(id) || level.todo.contains(id)) {
+        let firsts = || {
+            let is_first = |(nth, index): &(usize, &usize)| {
+                between[..*nth].iter().all(|other| !contains(&at(index).before, *other))
+            };
+            between.iter().enumerate().filter(is_first).map(|(_, index)| at(index).event().id)
+        };
+        if firsts().any(|id| level.tried.contains(&id) || level.todo.contains(&id)) {
             return;
         }
-        match firsts.iter().rev().find(|id| level.find(**id).is_some()) {
-            Some(id) => level.todo.push(*id),
+        match firsts().rev().find(|id| level.find(*id).is_some()) {
+            Some(id) => level.todo.push(id),
             None => level.todo.extend(level.pending.iter().map(|event| event.id)),
         }
     }
@@ -248,9 +280,7 @@ impl Driver for Search {
     }
 
     fn fired(&mut self, touches: &[Touch]) {
-        let level = &mut self.levels[self.at - 1];
-        level.touches.clear();
-        level.touches.extend_from_slice(touches);
+        self.levels[self.at - 1].touched = Touched::new(touches);
         self.settle(false);
     }
 }
@@ -269,14 +299,37 @@ impl Level {
     }
 }
 
+impl Touched {
+    fn new(touches: &[Touch]) -> Self {
+        let bits = |writes| {
+            touches.iter().filter(|touch| touch.writes == writes).fold(0, |bits, touch| bits | bit(*touch))
+        };
+        Self { all: touches.into(), looked_at: bits(false), changed: bits(true) }
+    }
+
+    fn may_conflict(&self, other: &Self) -> bool {
+        (self.changed & (other.changed | other.looked_at)) | (self.looked_at & other.changed) != 0
+    }
+}
+
+/// The bit that stands for an object, which it may share with others.
+const fn bit(touch: Touch) -> u64 {
+    if touch.object == Touch::EVERYTHING.object {
+        return u64::MAX;
+    }
+    1 << (touch.object.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
+}
+
 /// Whether the order of two events matters.
-fn conflict(a: &Candidate, of_a: &[Touch], b: &Candidate, of_b: &[Touch]) -> bool {
+fn conflict(a: &Candidate, touched_by_a: &Touched, b: &Candidate, touched_by_b: &Touched) -> bool {
     // A fault concerns every node.
     let (Some(node_of_a), Some(node_of_b)) = (a.node, b.node) else { return true };
+    if !touched_by_a.may_conflict(touched_by_b) {
+        return false;
+    }
     let shared = |touch: &Touch| node_of_a == node_of_b || is_global(*touch);
-    of_a.iter()
-        .filter(|touch| shared(touch))
-        .any(|a| of_b.iter().filter(|touch| shared(touch)).any(|b| a.conflicts(*b)))
+    let of_b = || touched_by_b.all.iter().filter(|touch| shared(touch));
+    touched_by_a.all.iter().filter(|touch| shared(touch)).any(|a| of_b().any(|b| a.conflicts(*b)))
 }
 
 /// Whether a touch concerns all nodes alike.

@@ -26,6 +26,8 @@ pub(super) enum Gate {
     Bounded,
     /// C10: for each host a semaphore, and a delay: a fetch takes its time under the lock, and then waits for it.
     PerHost,
+    /// C10: takes a place at the host, and gives it back before it fetches.
+    PermitDropped,
     /// C10: looks whether the host has rested, and only then says that it fetches.
     CheckThenAct,
     /// C10: each task waits before its own fetch, whatever the others do.
@@ -70,6 +72,11 @@ impl Keeper {
                 let permit = self.host(crawler, page).await.at_once.acquire(1).await;
                 self.reserve(crawler, page, 0).await;
                 Some(permit)
+            }
+            Gate::PermitDropped => {
+                drop(self.host(crawler, page).await.at_once.acquire(1).await);
+                self.reserve(crawler, page, 0).await;
+                None
             }
             Gate::CheckThenAct => {
                 self.check_then_act(crawler, page, 0).await;

@@ -9,8 +9,8 @@ use sim::{Config, Limits, Process, SECONDS, Status};
 
 use super::gate::Gate;
 use super::judge::{
-    AS_SOON, AT_LIMIT, BUCKET, BURSTS, Crawl, EVERY_PAGE, FEW_AT_ONCE, HOST_AT_LIMIT, Limit, MISSING,
-    NO_PAGE_TWICE, OVERLAPPED, RESTS,
+    AS_SOON, AT_LIMIT, BUCKET, BURSTS, Crawl, EVERY_PAGE, FEW_AT_ONCE, FEW_PER_HOST, HOST_AT_LIMIT, Limit,
+    MISSING, NO_PAGE_TWICE, OVERLAPPED, RESTS,
 };
 use super::programs::Program;
 use super::{CrawlNote, Crawler, NoMessage};
@@ -296,6 +296,14 @@ pub fn scenarios() -> Vec<CrawlerScenario> {
             program: Program::Locked(Gate::PerHost),
             limits: &[Limit::Host],
             situations: &[HOST_AT_LIMIT, AS_SOON],
+            ..GATED
+        },
+        CrawlerScenario {
+            name: "c10-permit-dropped",
+            about: "C10: a place at the host is taken and given back before the fetch: a third one begins meanwhile",
+            expected: Expected::Violates(FEW_PER_HOST),
+            program: Program::Locked(Gate::PermitDropped),
+            limits: &[Limit::Host],
             ..GATED
         },
         CrawlerScenario {

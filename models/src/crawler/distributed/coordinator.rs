@@ -9,7 +9,7 @@ use sim::tasks::Runtime;
 use sim::{NodeId, OpId, Status};
 
 use super::frontier::{self, Entry, Frontier, LOG};
-use super::scheme::{Keeping, LEASE, Redirects, Results, Scheme, Spelling, Termination, WhenDown, pause};
+use super::scheme::{Keeping, LEASE, Leaving, Redirects, Results, Scheme, Spelling, Termination, WhenDown};
 use super::{CrawlMessage, DistributedNote, Outcome, Url, address};
 
 /// The coordinator that the crawl begins at, and that ends it.
@@ -35,6 +35,8 @@ struct State {
     answers: BTreeMap<NodeId, (u64, Option<u64>)>,
     /// The coordinators that know of the end.
     stopped: BTreeSet<NodeId>,
+    /// The workers that have not said what came of a lease.
+    busy: BTreeSet<NodeId>,
     ended: bool,
 }
 
@@ -51,6 +53,7 @@ impl Coordinator {
             last_batch: u64::from(rt.incarnation()) << 32,
             answers: BTreeMap::new(),
             stopped: BTreeSet::new(),
+            busy: BTreeSet::new(),
             ended: false,
         };
         let coordinator = Self { rt, scheme, state: Rc::new(RefCell::new(state)) };
@@ -131,9 +134,16 @@ impl Coordinator {
         for url in self.state.borrow_mut().frontier.expire(now) {
             self.rt.note(DistributedNote::Expired { url });
         }
-        let granted = self.state.borrow_mut().frontier.grant(now);
+        let granted = {
+            let mut state = self.state.borrow_mut();
+            let barred = self.scheme.leaving == Leaving::BusyForEver && state.busy.contains(&worker);
+            if barred { None } else { state.frontier.grant(now) }
+        };
         let answer = match granted {
-            Some((lease, url)) => CrawlMessage::Lease { ask, lease, url },
+            Some((lease, url)) => {
+                self.state.borrow_mut().busy.insert(worker);
+                CrawlMessage::Lease { ask, lease, url }
+            }
             None => CrawlMessage::Nothing { ask },
         };
         self.rt.send(worker, answer);
@@ -144,6 +154,7 @@ impl Coordinator {
         let now = self.rt.now();
         let duplicate = {
             let mut state = self.state.borrow_mut();
+            state.busy.remove(&worker);
             state.frontier.release(lease, now);
             state.frontier.is_done(&url)
         };
@@ -157,7 +168,7 @@ impl Coordinator {
                 Outcome::Down if self.scheme.when_down != WhenDown::TakenForMissing => {
                     let again = |tries| match self.scheme.when_down {
                         WhenDown::RetriedAtOnce => 0,
-                        _ => pause(tries, self.rt.random_below(1 << 32)),
+                        _ => self.scheme.pause(tries, self.rt.random_below(1 << 32)),
                     };
                     self.state.borrow_mut().frontier.put_off(&url, again, now);
                     self.rt.send(worker, CrawlMessage::Kept { lease });
@@ -244,7 +255,7 @@ impl Coordinator {
     }
 
     async fn pause(&self, tries: u32) {
-        self.rt.sleep(pause(tries, self.rt.random_below(1 << 32))).await;
+        self.rt.sleep(self.scheme.pause(tries, self.rt.random_below(1 << 32))).await;
     }
 
     /// Whether this coordinator has nothing to do, and would know as much after a crash.

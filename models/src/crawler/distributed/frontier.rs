@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use sim::{Nanos, NodeId};
 
-use super::scheme::{LEASE, Refill, Scheme};
+use super::scheme::{LEASE, Leaving, Refill, Scheme};
 use super::{Url, address};
 
 /// The file that a coordinator's frontier is logged in.
@@ -220,6 +220,9 @@ impl Frontier {
 
     /// Takes back the URLs whose leases are over.
     pub(super) fn expire(&mut self, now: Nanos) -> Vec<Url> {
+        if self.scheme.leaving == Leaving::LeaseForEver {
+            return Vec::new();
+        }
         let over: Vec<u64> =
             self.leases.iter().filter(|(_, lease)| lease.expires <= now).map(|(id, _)| *id).collect();
         let urls = over.into_iter().filter_map(|lease| self.release(lease, now)).collect::<Vec<_>>();

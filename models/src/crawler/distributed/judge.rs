@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use check::{Judgement, Run};
-use sim::{EventId, Nanos, NodeId, Process, Stamp};
+use sim::{EventId, MILLIS, Nanos, NodeId, Process, Stamp};
 
 use super::address::{self, Answer};
 use super::frontier::{self, Entry, LOG};
@@ -20,6 +20,10 @@ pub(super) const ONCE: &str = "no page is stored twice";
 pub(super) const BOUNDED: &str = "the fetches of a page are bounded";
 /// A host rests between two fetches, whoever fetches.
 pub(super) const RESTS: &str = "a host rests between two fetches";
+/// The fetches of a host that are under way are no more than it has tokens.
+pub(super) const FEW_PER_HOST: &str = "no more fetches of a host at once than it has tokens";
+/// Of many workers that failed together, not all try again together.
+pub(super) const HERD: &str = "those who failed together do not try again together";
 /// The crawl ends, and the first coordinator knows it.
 pub(super) const ENDS: &str = "the crawl ends and knows it";
 
@@ -49,6 +53,16 @@ pub(super) const SPLIT: &str = "the pages were split over coordinators";
 /// Situation: two fetches of a host began within a delay.
 pub(super) const BURST: &str = "a host spent two tokens at once";
 
+/// Situation: a host with several tokens had as many fetches under way.
+pub(super) const AT_LIMIT: &str = "a host had as many fetches under way as tokens";
+/// Situation: most workers asked in vain at one moment.
+pub(super) const FAILED_TOGETHER: &str = "most workers asked in vain at one moment";
+
+/// So close together is at one moment.
+const MOMENT: Nanos = MILLIS;
+/// Fewer workers than this are no herd.
+const HERD_MIN: usize = 8;
+
 /// How often a page may be fetched: once, a few times while it is down, and once for each lease that the faults of the
 /// first seconds can cost.
 const FETCHES_MAX: usize = 24;
@@ -72,6 +86,8 @@ impl<P: Process<Message = CrawlMessage>> Crawl<'_, P> {
         self.count_situations(&fetches, judgement);
         self.judge_fetches(&fetches, judgement);
         self.judge_rests(judgement);
+        self.judge_at_once(judgement);
+        self.judge_herd(judgement);
         let mut notes = self.run.history.notes.iter();
         let ended = notes.find(|(_, note)| *note == DistributedNote::Ended).map(|(stamp, _)| *stamp);
         match ended {
@@ -134,6 +150,83 @@ impl<P: Process<Message = CrawlMessage>> Crawl<'_, P> {
         judgement.met(BURST, bursts);
     }
 
+    /// Counts the fetches of a host that are under way at once.
+    fn judge_at_once(&self, judgement: &mut Judgement) {
+        if self.delay == 0 {
+            return;
+        }
+        // What a worker is fetching. It fetches one page at a time; a fetch that its crash ended is not counted.
+        let mut fetching: BTreeMap<NodeId, (&str, Stamp)> = BTreeMap::new();
+        // By host: when which fetch ended (false) or began (true). Of those at one time the ends come first.
+        let mut spans: BTreeMap<&str, Vec<(Nanos, bool, EventId)>> = BTreeMap::new();
+        for (stamp, note) in &self.run.history.notes {
+            match note {
+                DistributedNote::Fetch { page, .. } => {
+                    fetching.remove(&stamp.node);
+                    let host = page.map_or("", |page| self.web.host(page));
+                    if !host.is_empty() {
+                        fetching.insert(stamp.node, (host, *stamp));
+                    }
+                }
+                DistributedNote::Fetched { since, .. } | DistributedNote::Abandoned { since, .. } => {
+                    let Some((host, began)) = fetching.remove(&stamp.node) else { continue };
+                    // By the worker's own clock, which drifts.
+                    let ended = stamp.time.saturating_sub(*since);
+                    if ended > began.time {
+                        let span = [(began.time, true, began.id), (ended, false, began.id)];
+                        spans.entry(host).or_default().extend(span);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut at_limit = 0;
+        for (host, spans) in &mut spans {
+            spans.sort_unstable();
+            let mut under_way = Vec::new();
+            for &(_, begins, id) in spans.iter() {
+                if !begins {
+                    under_way.retain(|fetch| *fetch != id);
+                    continue;
+                }
+                under_way.push(id);
+                at_limit += u64::from(self.tokens > 1 && under_way.len() == self.tokens as usize);
+                if under_way.len() > self.tokens as usize {
+                    let (count, tokens) = (under_way.len(), self.tokens);
+                    let detail =
+                        format!("{count} fetches of {host} went on at once, and it has tokens for {tokens}");
+                    judgement.violated(FEW_PER_HOST, detail, under_way);
+                    return;
+                }
+            }
+        }
+        judgement.met(AT_LIMIT, at_limit);
+    }
+
+    /// Looks for moments at which more than three quarters of all workers did the same.
+    fn judge_herd(&self, judgement: &mut Judgement) {
+        let workers = (self.run.world.config().nodes - self.coordinators) as usize;
+        if workers < HERD_MIN {
+            return;
+        }
+        let notes = &self.run.history.notes;
+        let moment = |what: DistributedNote| {
+            let all: Vec<Stamp> =
+                notes.iter().filter(|(_, note)| *note == what).map(|(stamp, _)| *stamp).collect();
+            let mut windows = all.windows(workers * 3 / 4 + 1);
+            let together = windows.find(|window| window[window.len() - 1].time - window[0].time <= MOMENT);
+            together.map(<[Stamp]>::to_vec)
+        };
+        judgement.met(FAILED_TOGETHER, u64::from(moment(DistributedNote::Unanswered).is_some()));
+        if let Some(together) = moment(DistributedNote::AskedAgain) {
+            let detail = format!(
+                "{} of {workers} workers asked again within a millisecond after they had asked in vain",
+                together.len()
+            );
+            judgement.violated(HERD, detail, together.into_iter().map(|stamp| stamp.id).collect());
+        }
+    }
+
     /// Compares what is stored with a plain traversal of the graph.
     fn judge_pages(&self, ended: Stamp, judgement: &mut Judgement) {
         let Self { web, .. } = self;
@@ -188,9 +281,12 @@ impl<P: Process<Message = CrawlMessage>> Crawl<'_, P> {
                 DistributedNote::Down { .. } => DOWN,
                 DistributedNote::Redirected { .. } => REDIRECTED,
                 DistributedNote::Abandoned { .. } => ABANDONED,
-                DistributedNote::Crawl { .. } | DistributedNote::Fetch { .. } | DistributedNote::Ended => {
-                    continue;
-                }
+                DistributedNote::Crawl { .. }
+                | DistributedNote::Fetch { .. }
+                | DistributedNote::Fetched { .. }
+                | DistributedNote::Unanswered
+                | DistributedNote::AskedAgain
+                | DistributedNote::Ended => continue,
             };
             judgement.met(situation, 1);
         }

@@ -187,11 +187,24 @@ pub enum DistributedNote {
         /// The address.
         url: Url,
     },
+    /// A fetch ended with an answer.
+    Fetched {
+        /// The address.
+        url: Url,
+        /// How long ago: a worker that is paused finds it late.
+        since: Nanos,
+    },
     /// A worker gave a fetch up because its lease was over.
     Abandoned {
         /// The address.
         url: Url,
+        /// For how long it had been over.
+        since: Nanos,
     },
+    /// A worker asked for work and heard nothing.
+    Unanswered,
+    /// It asks again, after a pause.
+    AskedAgain,
     /// A lease was over, and its URL is free for another worker.
     Expired {
         /// The address.

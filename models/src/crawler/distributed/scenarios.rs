@@ -5,21 +5,21 @@ use std::sync::OnceLock;
 use check::{Expected, Judgement, Run, Scenario, Setup};
 use serde::{Deserialize, Serialize};
 use sim::tasks::Tasks;
-use sim::{Config, Delay, Limits, MILLIS, Nanos, SECONDS};
+use sim::{Config, Delay, Fault, Limits, MILLIS, Nanos, NodeId, SECONDS};
 
-use super::coordinator::Coordinator;
+use super::coordinator::{Coordinator, FIRST};
 use super::judge::{
-    ABANDONED, AGAIN, BOUNDED, BURST, CAME_BACK, Crawl, DOWN, DUPLICATE, ENDS, EVERY_PAGE, EXPIRED, ONCE,
-    RECOVERED, REDIRECTED, RENEWED, RESTS, SPELLED, SPLIT,
+    ABANDONED, AGAIN, AT_LIMIT, BOUNDED, BURST, CAME_BACK, Crawl, DOWN, DUPLICATE, ENDS, EVERY_PAGE, EXPIRED,
+    FAILED_TOGETHER, FEW_PER_HOST, HERD, ONCE, RECOVERED, REDIRECTED, RENEWED, RESTS, SPELLED, SPLIT,
 };
 use super::scheme::{
-    Acceptance, Keeping, Partitioning, Redirects, Refill, Renewal, Results, Scheme, Spelling, Termination,
-    WhenDown,
+    Acceptance, Keeping, Leaving, Partitioning, Pauses, Redirects, Refill, Renewal, Results, Scheme,
+    Spelling, Termination, WhenDown,
 };
 use super::worker::{Weather, Worker};
 use super::{CrawlMessage, Url};
 use crate::crawler::scenarios::{CrawlerSettings, WebSource};
-use crate::networks::NetworkName;
+use crate::networks::{CALM, NetworkName};
 use crate::settings::within;
 use crate::web::Web;
 
@@ -61,9 +61,38 @@ pub struct DistributedScenario {
     about: &'static str,
     expected: Expected,
     scheme: Scheme,
+    workers: u32,
     network: NetworkName,
+    trouble: Trouble,
     web: WebSource,
     situations: &'static [&'static str],
+}
+
+/// What goes wrong besides what the network brings with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Trouble {
+    Nothing,
+    /// Workers leave without a word, and others come in their place.
+    WorkersComeAndGo,
+    /// The first coordinator is down when all workers begin.
+    FirstIsDown,
+}
+
+impl Trouble {
+    fn happen(self, config: &mut Config, coordinators: u32) {
+        match self {
+            Self::Nothing => {}
+            Self::WorkersComeAndGo => {
+                config.faults.rates.crash_every = 400 * MILLIS;
+                config.faults.rates.crash_nodes = Some((coordinators..config.nodes).map(NodeId).collect());
+                config.faults.until = config.faults.until.min(CALM);
+            }
+            Self::FirstIsDown => {
+                let down = Some(700 * MILLIS);
+                config.faults.list.push(Fault::Crash { node: FIRST, at: 1, down });
+            }
+        }
+    }
 }
 
 impl DistributedSettings {
@@ -108,7 +137,7 @@ impl Scenario for DistributedScenario {
     fn defaults(&self) -> DistributedSettings {
         DistributedSettings {
             coordinators: self.scheme.coordinators,
-            workers: 3,
+            workers: self.workers,
             network: self.network,
             tokens: self.scheme.tokens,
             delay_ms: self.scheme.delay / MILLIS,
@@ -133,6 +162,7 @@ impl Scenario for DistributedScenario {
         let mut config = Config::new(coordinators + workers);
         config.network = network.network();
         config.faults = network.faults();
+        self.trouble.happen(&mut config, coordinators);
         // A disk that is asked for little and takes its time: what is not durable yet is worth something.
         config.sync_delay = Delay::Uniform { min: 5 * MILLIS, max: 40 * MILLIS };
         let time = if web.len() > 100 { 1_000_000 * SECONDS } else { 30 * SECONDS };
@@ -185,7 +215,9 @@ const BASE: DistributedScenario = DistributedScenario {
     about: "",
     expected: Expected::Holds,
     scheme: Scheme::RIGHT,
+    workers: 3,
     network: NetworkName::Hostile,
+    trouble: Trouble::Nothing,
     web: WebSource::Canned,
     situations: &[],
 };
@@ -194,6 +226,19 @@ const BASE: DistributedScenario = DistributedScenario {
 const SEVERAL: DistributedScenario = DistributedScenario {
     scheme: Scheme { coordinators: 3, ..Scheme::RIGHT },
     web: WebSource::Random,
+    ..BASE
+};
+
+/// Workers of which one or another is always missing, on a network that does nothing of its own.
+const COME_AND_GO: DistributedScenario =
+    DistributedScenario { network: NetworkName::Reliable, trouble: Trouble::WorkersComeAndGo, ..BASE };
+
+/// Sixteen workers that begin together while their only coordinator is down.
+const OUTAGE: DistributedScenario = DistributedScenario {
+    scheme: Scheme { coordinators: 1, ..Scheme::RIGHT },
+    workers: 16,
+    network: NetworkName::Reliable,
+    trouble: Trouble::FirstIsDown,
     ..BASE
 };
 
@@ -225,15 +270,48 @@ pub fn scenarios() -> Vec<DistributedScenario> {
             name: "c9-token-bucket",
             about: "C9: a host has two tokens: two fetches of it at once, and two within the time in which one comes back",
             scheme: TWO_TOKENS,
-            situations: &[BURST, EXPIRED, RECOVERED, SPLIT],
+            situations: &[BURST, AT_LIMIT, EXPIRED, RECOVERED, SPLIT],
             ..SEVERAL
         },
         DistributedScenario {
             name: "c9-token-back-too-soon",
             about: "C9: a token comes back some time after it was given, although the fetch may not have begun",
-            expected: Expected::Violates(RESTS),
+            expected: Expected::ViolatesBoth(RESTS, FEW_PER_HOST),
             scheme: Scheme { refill: Refill::AfterGrant, ..SEVERAL.scheme },
             ..SEVERAL
+        },
+        DistributedScenario {
+            name: "c9-workers-come-and-go",
+            about: "C9: workers leave without a word, in the middle of a page, and others come in their place",
+            situations: &[EXPIRED, CAME_BACK, AGAIN],
+            ..COME_AND_GO
+        },
+        DistributedScenario {
+            name: "c9-lease-for-ever",
+            about: "C9: a lease has no end: what a worker had that left is never given to another",
+            expected: Expected::Violates(ENDS),
+            scheme: Scheme { leaving: Leaving::LeaseForEver, ..COME_AND_GO.scheme },
+            ..COME_AND_GO
+        },
+        DistributedScenario {
+            name: "c9-busy-for-ever",
+            about: "C9: a worker that left with a lease is taken for busy, and is given nothing when it comes back",
+            expected: Expected::Violates(ENDS),
+            scheme: Scheme { leaving: Leaving::BusyForEver, ..COME_AND_GO.scheme },
+            ..COME_AND_GO
+        },
+        DistributedScenario {
+            name: "c9-outage",
+            about: "C9: sixteen workers begin while the coordinator is down, and each asks again after a pause of its own",
+            situations: &[FAILED_TOGETHER],
+            ..OUTAGE
+        },
+        DistributedScenario {
+            name: "c9-no-jitter",
+            about: "C9: all pauses are alike: workers that asked in vain together ask again together",
+            expected: Expected::Violates(HERD),
+            scheme: Scheme { pauses: Pauses::Alike, ..OUTAGE.scheme },
+            ..OUTAGE
         },
         DistributedScenario {
             name: "c9-frontier-in-memory",
@@ -261,8 +339,10 @@ pub fn scenarios() -> Vec<DistributedScenario> {
         DistributedScenario {
             name: "c9-old-lease-accepted",
             about: "C9: a worker fetches on a lease that was long on its way, while another has the next",
-            expected: Expected::Violates(RESTS),
+            expected: Expected::ViolatesBoth(RESTS, FEW_PER_HOST),
             scheme: Scheme { acceptance: Acceptance::Any, ..SEVERAL.scheme },
+            // Most of its messages are late.
+            network: NetworkName::Labrpc,
             ..SEVERAL
         },
         DistributedScenario {
@@ -284,6 +364,8 @@ pub fn scenarios() -> Vec<DistributedScenario> {
             about: "C9: the crawl is taken for over when all were idle once, each at another time",
             expected: Expected::Violates(EVERY_PAGE),
             scheme: Scheme { termination: Termination::OneRound, ..SEVERAL.scheme },
+            // One URL after the other: whoever is asked at another time than the one that has it is idle.
+            web: WebSource::Chain,
             ..SEVERAL
         },
         DistributedScenario {
@@ -296,7 +378,7 @@ pub fn scenarios() -> Vec<DistributedScenario> {
         DistributedScenario {
             name: "c9-split-by-url",
             about: "C9: the URLs of one host are split over coordinators, each of which lets the host rest from its own",
-            expected: Expected::Violates(RESTS),
+            expected: Expected::ViolatesBoth(RESTS, FEW_PER_HOST),
             scheme: Scheme { partitioning: Partitioning::ByUrl, ..SEVERAL.scheme },
             ..SEVERAL
         },

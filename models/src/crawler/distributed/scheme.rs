@@ -10,8 +10,7 @@ pub(super) const MARGIN: Nanos = 50 * MILLIS;
 pub(super) const HEARTBEAT: Nanos = 80 * MILLIS;
 /// How long a worker waits for an answer.
 pub(super) const ANSWER: Nanos = 60 * MILLIS;
-/// The first pause before something is tried again. It doubles with each try, up to [`PAUSE_MAX`], and half of it is
-/// up to the dice, so that those who failed together do not try again together.
+/// The first pause before something is tried again. It doubles with each try, up to [`PAUSE_MAX`].
 pub(super) const PAUSE: Nanos = 40 * MILLIS;
 /// The longest pause.
 pub(super) const PAUSE_MAX: Nanos = 400 * MILLIS;
@@ -112,6 +111,26 @@ pub(super) enum Refill {
     AfterGrant,
 }
 
+/// How long one waits before one tries again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pauses {
+    /// Half of each pause is up to the dice, so that those who failed together do not try again together.
+    Jittered,
+    /// All pauses are alike.
+    Alike,
+}
+
+/// What becomes of a worker that left without a word, and of what it had on lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Leaving {
+    /// Its lease ends, and whoever comes in its place is a worker like any other.
+    LeaseEnds,
+    /// Its lease never ends.
+    LeaseForEver,
+    /// Its lease ends, but who has not said what came of a lease is given no other.
+    BusyForEver,
+}
+
 /// How the crawl is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Scheme {
@@ -125,6 +144,8 @@ pub(super) struct Scheme {
     pub(super) when_down: WhenDown,
     pub(super) redirects: Redirects,
     pub(super) refill: Refill,
+    pub(super) pauses: Pauses,
+    pub(super) leaving: Leaving,
     /// How many tokens a host has: so many fetches of it go on at once, and so many begin within a delay.
     pub(super) tokens: u32,
     /// How long a host rests before a token comes back; with 0, any number of fetches go on at once.
@@ -144,15 +165,19 @@ impl Scheme {
         when_down: WhenDown::Retried,
         redirects: Redirects::Followed,
         refill: Refill::AfterLease,
+        pauses: Pauses::Jittered,
+        leaving: Leaving::LeaseEnds,
         tokens: 1,
         delay: 30 * MILLIS,
         coordinators: 2,
     };
-}
 
-/// The pause before a thing is tried for the `tries`th time again; `die` is anything below 2^32.
-pub(super) const fn pause(tries: u32, die: u64) -> Nanos {
-    let doubled = PAUSE << (if tries < 8 { tries } else { 8 });
-    let longest = if doubled < PAUSE_MAX { doubled } else { PAUSE_MAX };
-    longest / 2 + ((longest / 2 * die) >> 32)
+    /// The pause before a thing is tried for the `tries`th time again; `die` is anything below 2^32.
+    pub(super) fn pause(self, tries: u32, die: u64) -> Nanos {
+        let longest = (PAUSE << tries.min(8)).min(PAUSE_MAX);
+        match self.pauses {
+            Pauses::Jittered => longest / 2 + ((longest / 2 * die) >> 32),
+            Pauses::Alike => longest,
+        }
+    }
 }

@@ -4,7 +4,7 @@ use sim::tasks::Runtime;
 use sim::{MICROS, MILLIS, Nanos, NodeId};
 
 use super::address::{self, Answer};
-use super::scheme::{ANSWER, Acceptance, HEARTBEAT, LEASE, MARGIN, Renewal, Scheme, pause};
+use super::scheme::{ANSWER, Acceptance, HEARTBEAT, LEASE, MARGIN, Renewal, Scheme};
 use super::{CrawlMessage, DistributedNote, Outcome, Url};
 use crate::web::{PageId, Web};
 
@@ -26,6 +26,7 @@ pub(super) struct Worker {
     rt: Runtime<CrawlMessage>,
     scheme: Scheme,
     weather: Weather,
+    /// The number of the last question; those of an earlier life are others.
     last_ask: u64,
 }
 
@@ -33,6 +34,7 @@ pub(super) struct Worker {
 enum Got {
     Work(Lease),
     Nothing,
+    NoAnswer,
     Stop,
 }
 
@@ -46,7 +48,8 @@ struct Lease {
 
 impl Worker {
     pub(super) async fn run(rt: Runtime<CrawlMessage>, scheme: Scheme, weather: Weather) {
-        let mut worker = Self { rt, scheme, weather, last_ask: 0 };
+        let last_ask = u64::from(rt.incarnation()) << 32;
+        let mut worker = Self { rt, scheme, weather, last_ask };
         let mut in_vain = 0;
         for turn in worker.rt.node().0.. {
             let coordinator = NodeId(turn % scheme.coordinators);
@@ -57,10 +60,17 @@ impl Worker {
                         return;
                     }
                 }
-                Got::Nothing => {
+                got @ (Got::Nothing | Got::NoAnswer) => {
+                    let unanswered = matches!(got, Got::NoAnswer);
+                    if unanswered {
+                        worker.rt.note(DistributedNote::Unanswered);
+                    }
                     in_vain += 1;
                     if in_vain % scheme.coordinators == 0 {
                         worker.pause((in_vain / scheme.coordinators).min(3) - 1).await;
+                        if unanswered {
+                            worker.rt.note(DistributedNote::AskedAgain);
+                        }
                     }
                 }
                 Got::Stop => return,
@@ -74,7 +84,9 @@ impl Worker {
         self.rt.send(coordinator, CrawlMessage::Ask { ask: self.last_ask });
         loop {
             let left = (asked + ANSWER).saturating_sub(self.rt.now());
-            let Ok((from, answer)) = self.rt.timeout(left, self.rt.recv()).await else { return Got::Nothing };
+            let Ok((from, answer)) = self.rt.timeout(left, self.rt.recv()).await else {
+                return Got::NoAnswer;
+            };
             let until = asked + LEASE - MARGIN;
             match answer {
                 CrawlMessage::Lease { ask, lease, url } => match self.scheme.acceptance {
@@ -98,14 +110,11 @@ impl Worker {
 
     /// Fetches and reports. Nothing if the crawl has ended.
     async fn work(&mut self, lease: Lease) -> Option<()> {
-        let Some(outcome) = self.fetch(&lease).await else {
-            self.rt.note(DistributedNote::Abandoned { url: lease.url });
-            return Some(());
-        };
+        let Some(outcome) = self.fetch(&lease).await else { return Some(()) };
         for tries in 0..REPORTS {
             let (id, url, outcome) = (lease.id, lease.url.clone(), outcome.clone());
             self.rt.send(lease.coordinator, CrawlMessage::Result { lease: id, url, outcome });
-            let patience = self.rt.now() + pause(tries, self.rt.random_below(1 << 32)) + ANSWER;
+            let patience = self.rt.now() + self.scheme.pause(tries, self.rt.random_below(1 << 32)) + ANSWER;
             loop {
                 let left = patience.saturating_sub(self.rt.now());
                 match self.rt.timeout(left, self.rt.recv()).await {
@@ -119,7 +128,8 @@ impl Worker {
         Some(())
     }
 
-    /// Fetches a page, unless the lease is over before it is there.
+    /// Fetches a page, unless the lease is over before it is there: the connection is closed then, also if the worker is
+    /// paused and finds that later.
     async fn fetch(&self, lease: &Lease) -> Option<Outcome> {
         let answer = address::answer(&self.weather.web, &lease.url);
         let page = if let Answer::Page(page) = answer { Some(page) } else { None };
@@ -129,10 +139,13 @@ impl Worker {
         let there = self.rt.now() + self.span(page);
         loop {
             let now = self.rt.now();
-            if now >= there {
+            let (url, over) = (lease.url.clone(), there.min(until));
+            if now >= over && there <= until {
+                self.rt.note(DistributedNote::Fetched { url, since: now - over });
                 return Some(self.outcome(answer, &lease.url));
             }
-            if now >= until {
+            if now >= over {
+                self.rt.note(DistributedNote::Abandoned { url, since: now - over });
                 return None;
             }
             if now >= beat {
@@ -142,7 +155,7 @@ impl Worker {
                 }
             }
             // A clock that drifts may find a sleep over a nanosecond before it is.
-            let left = (there.min(until).min(beat) - now).max(MICROS);
+            let left = (over.min(beat) - now).max(MICROS);
             if let Ok((_, CrawlMessage::Renewed { lease: renewed, sent })) =
                 self.rt.timeout(left, self.rt.recv()).await
                 && renewed == lease.id
@@ -180,7 +193,7 @@ impl Worker {
     }
 
     async fn pause(&self, tries: u32) {
-        self.rt.sleep(pause(tries, self.rt.random_below(1 << 32))).await;
+        self.rt.sleep(self.scheme.pause(tries, self.rt.random_below(1 << 32))).await;
     }
 }
 
