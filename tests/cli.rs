@@ -531,6 +531,18 @@ fn unknown_names_are_refused_with_a_suggestion() {
     ] {
         assert_eq!(refusal(args), format!("snowglobe: there is no scenario \"paxos\"; {all}"));
     }
+    // What is a part of several names may mean any of them.
+    assert_eq!(
+        refusal(&["run", "counter"]),
+        "snowglobe: there is no scenario \"counter\"; did you mean \"counter/right\", \"counter/wrong\" or \"counter/panics\"?"
+    );
+    assert_eq!(
+        ask_of(&snowglobe::models::catalogue(), &["run", "s3"]).err,
+        "snowglobe: there is no scenario \"s3\"; did you mean \"rpc/s3-at-least-once\", \"rpc/s3-at-most-once\", \"rpc/s30-net-rpc\", \
+         \"rpc/s30-application-retries\" or \"rpc/s30-retries-deduplicated\"?\n"
+    );
+    let unlike = ask_of(&snowglobe::models::catalogue(), &["run", &"paxos ".repeat(1_000)]).err;
+    assert!(unlike.len() < 200 && unlike.ends_with(", which `list` shows\n"), "{unlike}");
     assert_eq!(
         refusal(&["run", "counter/right", "--set", "los=3"]),
         "snowglobe: counter/right has no setting \"los\"; did you mean \"loss\"?"
@@ -553,13 +565,24 @@ fn impossible_settings_are_refused() {
         set("loss=91"),
         "snowglobe: counter/right: a loss of 91 percent leaves nothing to count: at most 90"
     );
-    assert_eq!(
-        set("loss=-1"),
-        "snowglobe: counter/right: loss=-1: invalid value: integer `-1`, expected u32"
-    );
+    assert_eq!(set("loss=-1"), "snowglobe: counter/right: loss=-1: a whole number from 0 to 4294967295");
     assert_eq!(
         set("loss=99999999999"),
-        "snowglobe: counter/right: loss=99999999999: invalid value: integer `99999999999`, expected u32"
+        "snowglobe: counter/right: loss=99999999999: a whole number from 0 to 4294967295"
+    );
+    assert!(set(&"loss=x".repeat(10_000)).len() < 200);
+    let network = |name| {
+        let set = format!("network={name}");
+        ask_of(&snowglobe::models::catalogue(), &["run", "rpc/s5-duplicated-get", "--set", &set]).err
+    };
+    assert_eq!(
+        network("hostil"),
+        "snowglobe: rpc/s5-duplicated-get: network=hostil: there is no such value; did you mean \"hostile\"?\n"
+    );
+    assert!(
+        network("chaos").contains("there is no such value; there are reliable, labrpc, "),
+        "{}",
+        network("chaos")
     );
 }
 
@@ -600,6 +623,19 @@ fn contradictions_are_refused() {
         refusal(&["diff", "a", "b", "--set", "loss=1"]),
         "snowglobe: --set is for a scenario, and a trace has its settings"
     );
+    assert_eq!(
+        refusal(&["run", "counter/right", "--set", "loss=1", "--set", "loss=2"]),
+        "snowglobe: setting loss is given twice, as \"1\" and as \"2\""
+    );
+    assert_eq!(ask(&["run", "counter/right", "--set", "loss=1", "--set", "loss=1"]).exit, Exit::Holds);
+    assert_eq!(
+        ask_of(
+            &snowglobe::models::catalogue(),
+            &["run", "crawler/c5-locked", "--site", "a", "--set", "site=b"]
+        )
+        .err,
+        "snowglobe: setting site is given twice, as \"b\" and as \"a\"\n"
+    );
     assert_eq!(ask(&[]).exit, Exit::Unusable);
     assert_eq!(ask(&["sweep"]).exit, Exit::Unusable);
     assert_eq!(ask(&["diff", "a"]).exit, Exit::Unusable);
@@ -616,7 +652,7 @@ fn files_that_are_not_what_they_should_be_are_refused() {
     assert_eq!(refused(&["replay", missing]), "snowglobe: DIR/missing.json: no such file");
     assert_eq!(refused(&["replay", dir]), "snowglobe: DIR: a directory, expected a file");
     assert_eq!(refused(&["diff", missing, missing]), "snowglobe: DIR/missing.json: no such file");
-    assert_eq!(refused(&["diff", dir, dir]), "snowglobe: DIR: cannot be read: Is a directory (os error 21)");
+    assert_eq!(refused(&["diff", dir, dir]), "snowglobe: DIR: cannot be read: a directory, expected a file");
     assert_eq!(
         refused(&["run", "counter/right", "--overrides", missing]),
         "snowglobe: DIR/missing.json: no such file"
@@ -669,6 +705,35 @@ fn files_that_are_not_what_they_should_be_are_refused() {
     );
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_no_file_or_has_no_end_is_refused_by_every_verb_that_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // It takes no room on the disk.
+    let huge = directory.path().join("huge.jsonl");
+    std::fs::File::create(&huge).unwrap().set_len(1 << 42).unwrap();
+    let (pipe, huge) = (pipe.to_str().unwrap(), huge.to_str().unwrap());
+    let cases =
+        [("/dev/zero", "a device"), ("/dev/full", "a device"), (pipe, "a pipe"), (huge, "more than ")];
+    for (file, what) in cases {
+        for args in [
+            &["replay", file][..],
+            &["diff", file, file],
+            &["check-history", file, "--model", "register"],
+            &["run", "counter/right", "--overrides", file],
+        ] {
+            let sentence = refusal(args);
+            assert!(sentence.contains(what) && sentence.len() < 200, "{args:?}: {sentence}");
+        }
+        let site = ["run", "crawler/c1-serial", "--site", file];
+        let answer = ask_of(&snowglobe::models::catalogue(), &site);
+        assert_eq!(answer.exit, Exit::Unusable);
+        assert!(answer.err.contains("is not a directory"), "{}", answer.err);
+    }
+}
+
 #[test]
 fn traces_that_are_not_whole_and_unchanged_are_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -716,7 +781,8 @@ fn output_that_cannot_be_written_is_refused_and_nothing_is_left() {
         let run = |path: &str| refusal(&["run", "counter/wrong", option, path]).replace(dir, "DIR");
         let sentence = run(here.join("no/such").to_str().unwrap());
         assert!(
-            sentence.contains("DIR/no/such: cannot be ") && sentence.contains("No such file"),
+            sentence.contains("DIR/no/such: cannot be ")
+                && sentence.ends_with(": No such file or directory (os error 2)"),
             "{sentence}"
         );
         let sentence = run(dir);
@@ -851,6 +917,60 @@ mod process {
         // The process may have written before the pipe was closed.
         assert!([Some(141), Some(0)].contains(&output.status.code()), "{:?}", output.status);
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_closed_pipe_is_as_quiet_where_a_trace_or_a_reproduction_is_written_to_it() {
+        for option in ["--trace", "--repro"] {
+            let (reader, writer) = io::pipe().unwrap();
+            drop(reader);
+            let mut command = snowglobe(&["run", &a_scenario(), option, "/dev/stdout"]);
+            let output = command.stdout(writer).output().unwrap();
+            assert_eq!(output.status.code(), Some(141), "{option}");
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{option}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_trace_on_standard_output_is_whole_and_stands_before_the_report() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        let file = std::fs::File::create(&path).unwrap();
+        let scenario = a_scenario();
+        let output = snowglobe(&["run", &scenario, "--trace", "/dev/stdout"]).stdout(file).output().unwrap();
+        assert!(output.status.code() <= Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let end = text.find("\n{\"end\":").expect("an end line");
+        assert!(text.starts_with("{\"format\":\"snowglobe-trace\""));
+        assert!(text[end..].contains(&format!("\n{scenario}  seed 0")), "{}", &text[end..]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_limit_on_the_size_of_files_is_an_error_and_nothing_is_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = snowglobe(&[]).get_program().to_owned();
+        for (option, name) in
+            [("--trace", "run.jsonl"), ("--trace", "run.jsonl.zst"), ("--repro", "repro.json")]
+        {
+            let path = directory.path().join(name);
+            std::fs::write(&path, "before").unwrap();
+            let limited = "ulimit -f 0 && exec \"$0\" run \"$1\" \"$2\" \"$3\"";
+            let output = Command::new("sh")
+                .args(["-c", limited])
+                .arg(&program)
+                .args([&a_scenario(), option])
+                .arg(&path)
+                .output()
+                .unwrap();
+            let err = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{name}: {:?} {err}", output.status);
+            assert!(err.contains(name) && err.ends_with(": File too large (os error 27)\n"), "{err}");
+            assert_eq!(std::fs::read(&path).unwrap(), b"before", "{name}");
+        }
+        assert_eq!(names(directory.path()), ["repro.json", "run.jsonl", "run.jsonl.zst"]);
     }
 
     #[cfg(target_os = "linux")]

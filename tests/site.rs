@@ -104,3 +104,40 @@ fn what_is_no_site_is_refused_in_a_sentence() {
         assert!(err.contains(expected) && err.lines().count() == 1, "{args:?}: {err}");
     }
 }
+
+#[test]
+fn a_trace_and_a_reproduction_of_a_site_that_has_changed_are_refused() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (pages, files) = (directory.path().join("pages"), directory.path());
+    site(&pages);
+    let dir = pages.to_str().expect("UTF-8");
+    let path = |name: &str| files.join(name).to_str().expect("UTF-8").to_owned();
+    for scenario in ["crawler/c5-locked", "crawler/c8-at-most-once", "crawler/c9-distributed"] {
+        let (trace, repro) = (path("run.jsonl"), path("repro.json"));
+        let args = ["run", scenario, "--site", dir, "--trace", &trace, "--repro", &repro];
+        let (_, out, err) = ask(&args);
+        assert!(err.ends_with(&format!("wrote {repro}\n")), "{err}");
+        // Nobody has to type what the files keep.
+        assert!(!out.contains("input="), "{out}");
+        for file in [&trace, &repro] {
+            assert_eq!(ask(&["replay", file]).0, Exit::Holds, "{scenario}: {file}");
+        }
+        // What a crawler cannot tell is no change.
+        fs::write(pages.join("deep/c.html"), "<title>new</title><a href='b.html'>other words</a>").unwrap();
+        assert_eq!(ask(&["replay", &trace]).0, Exit::Holds, "{scenario}");
+        fs::write(pages.join("deep/c.html"), "<a href='b.html'>x</a><a href='../index.html'>y</a>").unwrap();
+        for file in [&trace, &repro] {
+            let (exit, _, err) = ask(&["replay", file]);
+            assert_eq!(exit, Exit::Unusable, "{scenario}: {file}");
+            let start = format!(
+                "snowglobe: {file}: site {dir} has changed since the run was recorded: its digest is "
+            );
+            assert!(err.starts_with(&start) && err.lines().count() == 1, "{err}");
+        }
+        fs::write(pages.join("deep/c.html"), "<a href=\"b.html\">x</a>").unwrap();
+        assert_eq!(ask(&["replay", &trace]).0, Exit::Holds, "{scenario}");
+    }
+    let (exit, _, err) = ask(&["run", "crawler/c5-locked", "--set", "input=0"]);
+    let start = "snowglobe: crawler/c5-locked has no setting \"input\"; it has web, ";
+    assert!(exit == Exit::Unusable && err.starts_with(start), "{err}");
+}

@@ -8,9 +8,12 @@ use sim::Schedule;
 
 use crate::matrix::Matrix;
 use crate::run::{Runner, TypedRunner};
-use crate::scenario::{Expected, Scenario, Setup};
+use crate::scenario::{Expected, Input, Scenario, Setup};
 use crate::schedule::{self, SCHEDULE};
 use crate::settings::{self, SettingsError};
+
+/// The setting that a trace and a reproduction have if the scenario [reads](Setup::input) something: its digest.
+const INPUT: &str = "input";
 
 /// A scenario whose type has been forgotten.
 pub trait Entry: Send + Sync {
@@ -43,6 +46,9 @@ pub trait Prepared: Send + Sync {
     fn settings(&self) -> &Map<String, Value>;
     /// The settings that differ from the defaults.
     fn changes(&self) -> Map<String, Value>;
+    /// The settings that differ from the defaults, and the digest of what was [read](Setup::input): what is to be kept
+    /// with a run that shall be made again.
+    fn recorded(&self) -> Map<String, Value>;
     /// The nodes' names.
     fn nodes(&self) -> &[String];
     /// See [`Scenario::compared`].
@@ -88,15 +94,14 @@ impl<S: Scenario> Entry for Arc<S> {
         let named = if has_own { None } else { changes.remove(SCHEDULE) };
         let schedule =
             named.as_ref().map(|value| schedule::parse(&name, value)).transpose()?.unwrap_or_default();
+        let has_own = settings::to_map(&defaults).contains_key(INPUT);
+        let expected = if has_own { None } else { changes.remove(INPUT) };
         let typed = settings::from_changes(&name, &defaults, &changes)?;
-        let mut setup =
-            (**self).setup(&typed).map_err(|reason| SettingsError::Impossible { scenario: name, reason })?;
-        let mut map = settings::to_map(&typed);
-        if let Some(value) = named.filter(|_| schedule != Schedule::default()) {
-            setup.config.schedule = schedule;
-            map.insert(SCHEDULE.to_owned(), value);
+        let prepared = TypedPrepared::new(Self::clone(self), typed, schedule, named.as_ref())?;
+        if let Some(expected) = expected {
+            prepared.expect_input(&expected)?;
         }
-        Ok(Box::new(TypedPrepared { scenario: Self::clone(self), settings: typed, map, setup }))
+        Ok(Box::new(prepared))
     }
 }
 
@@ -105,6 +110,45 @@ pub(crate) struct TypedPrepared<S: Scenario> {
     pub(crate) settings: S::Settings,
     pub(crate) map: Map<String, Value>,
     pub(crate) setup: Setup<S::Process>,
+}
+
+impl<S: Scenario> TypedPrepared<S> {
+    /// The scenario with these settings. `named` is how the schedule is written.
+    fn new(
+        scenario: Arc<S>,
+        settings: S::Settings,
+        schedule: Schedule,
+        named: Option<&Value>,
+    ) -> Result<Self, SettingsError> {
+        let mut setup = scenario
+            .setup(&settings)
+            .map_err(|reason| SettingsError::Impossible { scenario: scenario.name(), reason })?;
+        let mut map = settings::to_map(&settings);
+        if let Some(value) = named.filter(|_| schedule != Schedule::default()) {
+            setup.config.schedule = schedule;
+            map.insert(SCHEDULE.to_owned(), value.clone());
+        }
+        if let Some(input) = &setup.input {
+            map.insert(INPUT.to_owned(), format!("{:016x}", input.digest).into());
+        }
+        Ok(Self { scenario, settings, map, setup })
+    }
+
+    /// Compares what was read with what was read when the run was recorded.
+    fn expect_input(&self, expected: &Value) -> Result<(), SettingsError> {
+        let Some(Input { name, digest }) = &self.setup.input else {
+            return Err(SettingsError::Unknown {
+                scenario: self.name(),
+                key: INPUT.to_owned(),
+                candidates: self.map.keys().cloned().collect(),
+            });
+        };
+        if self.map.get(INPUT) == Some(expected) {
+            return Ok(());
+        }
+        let expected = expected.as_str().map_or_else(|| expected.to_string(), str::to_owned);
+        Err(SettingsError::Changed { name: name.clone(), found: *digest, expected })
+    }
 }
 
 impl<S: Scenario> Prepared for TypedPrepared<S> {
@@ -125,6 +169,14 @@ impl<S: Scenario> Prepared for TypedPrepared<S> {
     }
 
     fn changes(&self) -> Map<String, Value> {
+        let mut changes = self.recorded();
+        if self.setup.input.is_some() {
+            changes.shift_remove(INPUT);
+        }
+        changes
+    }
+
+    fn recorded(&self) -> Map<String, Value> {
         let defaults = settings::to_map(&self.scenario.defaults());
         self.map
             .iter()
@@ -139,16 +191,8 @@ impl<S: Scenario> Prepared for TypedPrepared<S> {
 
     fn compared(&self) -> Result<Vec<Vec<Box<dyn Prepared>>>, SettingsError> {
         let prepared = |typed: S::Settings| -> Result<Box<dyn Prepared>, SettingsError> {
-            let scenario = Arc::clone(&self.scenario);
-            let mut setup = scenario
-                .setup(&typed)
-                .map_err(|reason| SettingsError::Impossible { scenario: scenario.name(), reason })?;
-            setup.config.schedule = self.setup.config.schedule;
-            let mut map = settings::to_map(&typed);
-            if let Some(schedule) = self.map.get(SCHEDULE) {
-                map.entry(SCHEDULE).or_insert_with(|| schedule.clone());
-            }
-            Ok(Box::new(TypedPrepared { scenario, settings: typed, map, setup }))
+            let (schedule, named) = (self.setup.config.schedule, self.map.get(SCHEDULE));
+            Ok(Box::new(Self::new(Arc::clone(&self.scenario), typed, schedule, named)?))
         };
         let groups = self.scenario.compared(&self.settings).into_iter();
         groups.map(|group| group.into_iter().map(prepared).collect()).collect()
@@ -180,7 +224,7 @@ impl fmt::Debug for Catalogue {
 
 /// There is no scenario of this name.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no scenario {written:?}{}", settings::did_you_mean(.candidates, .written, "there are"))]
+#[error("there is no scenario {}{}", settings::quoted(.written), settings::did_you_mean(.candidates, .written, "there are"))]
 pub struct UnknownScenario {
     /// What was written.
     pub written: String,

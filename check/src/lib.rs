@@ -38,6 +38,6 @@ pub use reproduction::{
     from_header, parse_overrides, resolve_overrides, tell, to_header,
 };
 pub use run::{Costs, Drive, Driven, Driver, Outcome, Runner};
-pub use scenario::{Expected, Figure, Judgement, Run, Scenario, Setup};
+pub use scenario::{Expected, Figure, Input, Judgement, Run, Scenario, Setup};
 pub use settings::{SettingsError, parse_pairs};
 pub use sweep::{Agreement, Found, Met, Sweep, SweepReport, sweep};

@@ -216,7 +216,7 @@ impl Reproduction {
 
     /// A reproduction of a run in which this was decided, by names where there are some.
     pub fn named(prepared: &dyn Prepared, seed: u64, overrides: &Overrides, expect: Expectation) -> Self {
-        let empty = Self::new(prepared.name(), prepared.changes(), seed, overrides, expect);
+        let empty = Self::new(prepared.name(), prepared.recorded(), seed, overrides, expect);
         if empty.overrides.is_empty() {
             return empty;
         }

@@ -80,6 +80,18 @@ pub struct Setup<P> {
     pub nodes: Vec<String>,
     /// What a node runs, at each of its starts.
     pub boot: Arc<dyn Fn(NodeId) -> P + Send + Sync>,
+    /// What was read to make it, beyond the settings: a trace and a reproduction keep its digest, and are refused when it
+    /// has another.
+    pub input: Option<Input>,
+}
+
+/// Something that a setting names and does not contain, such as a directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Input {
+    /// What it is, such as `site target/doc`.
+    pub name: String,
+    /// The digest of all of it that a run can tell.
+    pub digest: u64,
 }
 
 impl<P> Setup<P> {
@@ -93,7 +105,13 @@ impl<P> Setup<P> {
             config: Config { nodes: nodes.len() as u32, names: nodes.clone(), ..config },
             nodes,
             boot: Arc::new(boot),
+            input: None,
         }
+    }
+
+    /// Says what was read to make it.
+    pub fn with_input(self, input: Option<Input>) -> Self {
+        Self { input, ..self }
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) struct CheckHistory {
 
 pub(super) fn check_history(console: &mut Console<'_, '_>, verb: &CheckHistory) -> Result<Exit, CliError> {
     let model = Model::of_name(&verb.model).expect("only names of models are accepted");
-    let text = files::text(&verb.file, files::bytes(&verb.file)?)?;
+    let text = files::text(&verb.file, files::bytes(&verb.file, files::MOST)?)?;
     let history =
         HistoryFile::parse(&text, model).map_err(|error| CliError::from(error).said_by(&verb.file))?;
     if history.operations.is_empty() && history.failed == 0 {

@@ -142,7 +142,7 @@ fn explain_reproduction(
             "a reproduction has its settings and overrides: --set and --overrides are for a scenario";
         return Err(CliError::Usage(sentence.to_owned()));
     }
-    let text = files::text(path, files::bytes(path)?)?;
+    let text = files::text(path, files::bytes(path, files::MOST)?)?;
     let read = || {
         let reproduction = Reproduction::parse(&text)?;
         let prepared = options::prepare(console.catalogue, &reproduction.scenario, &reproduction.settings)?;

@@ -164,7 +164,7 @@ pub(super) fn explore(console: &mut Console<'_, '_>, verb: &Explore) -> Result<E
 fn reproduction(prepared: &dyn Prepared, seed: u64, property: &str, violated: &Violated) -> Reproduction {
     let digest = format!("{:016x}", violated.outcome.digest);
     let expect = Expectation { property: Some(property.to_owned()), digest: Some(digest) };
-    Reproduction::new(prepared.name(), prepared.changes(), seed, &violated.schedule, expect)
+    Reproduction::new(prepared.name(), prepared.recorded(), seed, &violated.schedule, expect)
 }
 
 fn progress_bar(shown: bool) -> ProgressBar {

@@ -1,8 +1,7 @@
 //! Files: read with a sentence for everything that can be wrong, and written whole or not at all.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use check::{OtherwiseText, Outcome, Prepared, Reproduction};
 use sim::Overrides;
@@ -10,9 +9,12 @@ use traces::{Trace, TraceFile};
 
 use super::error::CliError;
 
-/// All bytes of a file.
-pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(path).map_err(|source| match source.kind() {
+/// The longest file that is read, in bytes, unless it is a trace.
+pub(super) const MOST: u64 = 1 << 28;
+
+/// All bytes of a file that has at most `most`.
+pub(super) fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, CliError> {
+    traces::read_whole(path, most).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => CliError::Missing(path.to_owned()),
         io::ErrorKind::IsADirectory => CliError::Directory(path.to_owned()),
         _ => CliError::Read { path: path.to_owned(), source },
@@ -31,7 +33,7 @@ pub(super) fn overrides(
     seed: u64,
 ) -> Result<Overrides, CliError> {
     let Some(path) = path else { return Ok(Overrides::default()) };
-    let text = text(path, bytes(path)?)?;
+    let text = text(path, bytes(path, MOST)?)?;
     let read = || {
         let (lines, otherwise) = if text.trim_start().starts_with('[') {
             let lines = serde_json::from_str(&text).map_err(CliError::Overrides)?;
@@ -82,42 +84,11 @@ pub(super) fn remembered(
 pub(super) fn reproduction(path: &Path, reproduction: &Reproduction) -> Result<(), CliError> {
     let mut text = serde_json::to_string_pretty(reproduction).expect("a reproduction is plain data");
     text.push('\n');
-    whole(path, text.as_bytes()).map_err(|source| CliError::Write { path: path.to_owned(), source })
+    text_file(path, &text)
 }
 
 /// Writes a text.
 pub(super) fn text_file(path: &Path, text: &str) -> Result<(), CliError> {
-    whole(path, text.as_bytes()).map_err(|source| CliError::Write { path: path.to_owned(), source })
-}
-
-/// Writes a file whole: what was there stays until everything is written.
-fn whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match path.metadata() {
-        Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        // A device or a pipe would be replaced by a file.
-        Ok(found) if !found.is_file() => {
-            let mut file = File::options().write(true).open(path)?;
-            return file.write_all(bytes);
-        }
-        _ => {}
-    }
-    // A symbolic link stays, and what it points to is replaced.
-    let path = traces::destination(path);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".repro-").suffix(".tmp");
-    // By default only the owner may read a temporary file; this is an ordinary one, subject to the umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(directory(&path))?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
-}
-
-fn directory(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
+    traces::write_whole(path, text.as_bytes())
+        .map_err(|source| CliError::Write { path: path.to_owned(), source })
 }

@@ -110,6 +110,7 @@ struct Console<'s, 'o> {
 /// ```
 #[expect(clippy::needless_pass_by_value, reason = "a `main` reads better without a borrow")]
 pub fn main(catalogue: Catalogue) -> ExitCode {
+    streams::survive_file_limit();
     let mut out = BufWriter::new(io::stdout().lock());
     let mut err = io::stderr();
     let terminal = err.is_terminal();
@@ -172,8 +173,10 @@ impl Console<'_, '_> {
 
 /// Says why there is no result.
 fn refuse(error: &CliError, program: &str, streams: &mut Streams<'_>) -> Exit {
+    if error.is_closed_pipe() {
+        return Exit::PipeClosed;
+    }
     match error {
-        CliError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::PipeClosed,
         CliError::Arguments(error) if !error.use_stderr() => {
             let shown = write!(streams.out, "{error}").and_then(|()| streams.out.flush());
             shown.map_or_else(|error| refuse(&error.into(), program, streams), |()| Exit::Holds)

@@ -7,6 +7,7 @@ use check::{OtherwiseText, Outcome, OverrideLine, Prepared, Reproduction, Reprod
 use clap::Args;
 use serde::Serialize;
 use sim::Overrides;
+use traces::format::TRACE_MAX;
 use traces::{Algorithms, Header, Trace};
 
 use super::error::CliError;
@@ -98,7 +99,7 @@ pub(super) fn replay(console: &mut Console<'_, '_>, verb: &Replay) -> Result<Exi
 
 impl Recorded {
     fn read(path: &Path) -> Result<Self, CliError> {
-        let bytes = files::bytes(path)?;
+        let bytes = files::bytes(path, TRACE_MAX)?;
         if looks_like_a_trace(path, &bytes) {
             return Self::from_trace(Trace::parse(bytes, &path.display().to_string())?)
                 .map_err(|error| error.said_by(path));

@@ -149,16 +149,19 @@ fn fired(faults: &Map<String, Value>) -> String {
     if fired.is_empty() { "none fired".to_owned() } else { fired.join(", ") }
 }
 
-/// A sentence for each override that met nothing.
+/// A sentence for each override that met nothing, as far as somebody would read them.
 pub(super) fn unmatched(overrides: &[OverrideText]) -> impl Iterator<Item = String> + '_ {
-    overrides.iter().map(|text| {
+    const TOLD: usize = 10;
+    let told = overrides.iter().take(TOLD).map(|text| {
         let fate = Value::from(text).get("fate").is_some();
         let or_cut = if fate { ", or a partition decided" } else { "" };
         format!(
             "warning: the override {} met nothing: no event of the run asked for it{or_cut}",
             Value::from(text)
         )
-    })
+    });
+    let more = overrides.len().saturating_sub(TOLD);
+    told.chain((more > 0).then(|| format!("warning: {more} more overrides met nothing")))
 }
 
 /// The same where some were written by names.

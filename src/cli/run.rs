@@ -74,7 +74,7 @@ pub(super) fn run(console: &mut Console<'_, '_>, verb: &Run) -> Result<Exit, Cli
             digest: Some(format!("{:016x}", outcome.digest)),
         };
         let reproduction =
-            Reproduction::new(prepared.name(), prepared.changes(), verb.seed, &overrides, expect);
+            Reproduction::new(prepared.name(), prepared.recorded(), verb.seed, &overrides, expect);
         files::reproduction(path, &reproduction)?;
     }
     let path = verb.overrides.as_ref().map(|path| path.to_string_lossy());

@@ -89,3 +89,17 @@ impl<'o> Streams<'o> {
         });
     }
 }
+
+/// Makes a file that would grow beyond the limit of the process (`ulimit -f`) an error of whoever writes it: unless
+/// the signal is blocked, the process dies of it without a sentence. Threads that are started later do as this one.
+#[cfg(unix)]
+pub(super) fn survive_file_limit() {
+    use nix::sys::signal::{SigSet, Signal};
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGXFSZ);
+    // If it cannot be blocked, the process is as it was.
+    let _ = signals.thread_block();
+}
+
+#[cfg(not(unix))]
+pub(super) const fn survive_file_limit() {}

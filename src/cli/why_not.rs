@@ -115,8 +115,8 @@ pub(super) fn why_not(console: &mut Console<'_, '_>, verb: &WhyNot) -> Result<Ex
             property: near.outcome.violations.first().map(|violation| violation.property.clone()),
             digest: Some(format!("{:016x}", near.outcome.digest)),
         };
-        let (name, changes) = (prepared.name(), prepared.changes());
-        files::reproduction(path, &Reproduction::new(name, changes, verb.seed, &fixed(near), expect))?;
+        let (name, settings) = (prepared.name(), prepared.recorded());
+        files::reproduction(path, &Reproduction::new(name, settings, verb.seed, &fixed(near), expect))?;
     }
     let command = |near: &Near| {
         let mut words = vec![console.program.clone(), "diff".to_owned(), prepared.name()];

@@ -84,6 +84,12 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
+    /// There is more of it than a trace may have.
+    #[error("{name}: longer than a trace may be: more than {} bytes", crate::format::TRACE_MAX)]
+    TooLong {
+        /// The file.
+        name: String,
+    },
     /// It is something else.
     #[error("{name}: not a trace: expected the first line to begin with {{\"format\":\"snowglobe-trace\"")]
     Foreign {
@@ -91,7 +97,10 @@ pub enum ReadError {
         name: String,
     },
     /// It is a trace of another version of the format.
-    #[error("{name}: the trace has version {found} of the format: this program reads version 1")]
+    #[error(
+        "{name}: the trace has version {found} of the format: this program reads version {}",
+        crate::format::VERSION
+    )]
     Version {
         /// The file.
         name: String,

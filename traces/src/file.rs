@@ -4,11 +4,13 @@
 //! only when everything is written and synced. A run that is killed, or a disk that fills up, leaves the file
 //! that was there before.
 //!
+//! A file is read whole, too, and so a device or a pipe is none: it may have no end.
+//!
 //! Compression is decided by the name alone: `.zst` means Zstandard. It uses one thread and one fixed level,
 //! so that equal traces are equal files. Deliberately absent: appending, and other compressions.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::fs::{File, FileType};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -51,6 +53,30 @@ enum Target {
 }
 
 impl Target {
+    fn open(path: &Path) -> io::Result<Self> {
+        if let Some(file) = standard(path) {
+            return Ok(Self::Special(file?));
+        }
+        Ok(match path.metadata() {
+            Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+            Ok(found) if !found.is_file() => Self::Special(File::options().write(true).open(path)?),
+            _ => Self::Temporary(temporary_beside(path)?),
+        })
+    }
+
+    /// Gives what was written its name.
+    fn commit(self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Temporary(file) => {
+                // A file system may find out only now that it has no room.
+                file.as_file().sync_all()?;
+                file.persist(destination(path))?;
+            }
+            Self::Special(mut file) => file.flush()?,
+        }
+        Ok(())
+    }
+
     fn file(&mut self) -> &mut File {
         match self {
             Self::Temporary(file) => file.as_file_mut(),
@@ -83,12 +109,7 @@ impl TraceFile {
     }
 
     fn open(path: &Path) -> io::Result<Output> {
-        let target = match path.metadata() {
-            Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-            Ok(found) if !found.is_file() => Target::Special(File::options().write(true).open(path)?),
-            _ => Target::Temporary(temporary_beside(path)?),
-        };
-        let buffered = BufWriter::with_capacity(1 << 16, target);
+        let buffered = BufWriter::with_capacity(1 << 16, Target::open(path)?);
         if !is_compressed(path) {
             return Ok(Output::Plain(buffered));
         }
@@ -118,15 +139,98 @@ fn commit(path: &Path, output: Output) -> io::Result<()> {
         Output::Plain(buffered) => buffered,
         Output::Zstd(encoder) => encoder.finish()?,
     };
-    match buffered.into_inner()? {
-        Target::Temporary(file) => {
-            // A file system may find out only now that it has no room.
-            file.as_file().sync_all()?;
-            file.persist(destination(path))?;
-        }
-        Target::Special(mut file) => file.flush()?,
+    buffered.into_inner()?.commit(path)
+}
+
+/// Writes a small file whole, as a trace is: what was there stays until everything is written.
+///
+/// # Errors
+/// If it cannot be written; nothing is left behind then.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut target = Target::open(path)?;
+    target.write_all(bytes)?;
+    target.commit(path)
+}
+
+/// All bytes of a file that has at most `most` of them.
+///
+/// # Errors
+/// If it cannot be read, is longer, or is no file: a device or a pipe may have no end, and is not even opened.
+pub fn read_whole(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let found = path.metadata()?;
+    if found.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "a directory, expected a file"));
     }
-    Ok(())
+    if !found.is_file() {
+        return Err(io::Error::other(format!("{}, expected a file", special(found.file_type()))));
+    }
+    let mut bytes = Vec::new();
+    // What the system says of the length need not be so, under /proc for example.
+    if found.len() <= most {
+        File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    }
+    if found.len() > most || bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// A stream that the process has already, by the names it goes by. To open a pipe by name would wait for a reader, who
+/// may have gone for ever; and a file behind the stream would lose what else was written to it.
+#[cfg(unix)]
+fn standard(path: &Path) -> Option<io::Result<File>> {
+    use std::os::fd::AsFd;
+    let copy = match path.to_str()? {
+        "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => io::stdout().as_fd().try_clone_to_owned(),
+        "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => io::stderr().as_fd().try_clone_to_owned(),
+        _ => return None,
+    };
+    Some(copy.map(File::from))
+}
+
+#[cfg(not(unix))]
+const fn standard(_: &Path) -> Option<io::Result<File>> {
+    None
+}
+
+/// What there is instead of a file.
+#[cfg(unix)]
+fn special(found: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    if found.is_fifo() {
+        "a pipe"
+    } else if found.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(not(unix))]
+fn special(_: FileType) -> &'static str {
+    "something else"
+}
+
+/// What the system said, without the temporary name that nobody asked for.
+fn bare(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
+        Some((said, _)) => io::Error::new(error.kind(), said.to_owned()),
+        None => error,
+    }
+}
+
+fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
+    let destination = destination(path);
+    let directory = match destination.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".snowglobe-").suffix(".tmp");
+    // By default only the owner may read a temporary file; this is an ordinary one, subject to the umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(directory).map_err(bare)
 }
 
 /// Whether a file of this name is compressed.
@@ -140,20 +244,6 @@ pub(crate) fn is_compressed(path: &Path) -> bool {
 pub fn destination(path: &Path) -> PathBuf {
     let linked = || Some(path.parent()?.join(path.read_link().ok()?));
     path.canonicalize().ok().or_else(linked).unwrap_or_else(|| path.to_path_buf())
-}
-
-fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
-    let destination = destination(path);
-    let directory = match destination.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".trace-").suffix(".tmp");
-    // By default only the owner may read a temporary file; a trace is an ordinary one, subject to the umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(directory)
 }
 
 impl Write for TraceFile {
@@ -253,6 +343,38 @@ mod tests {
         std::fs::write(&plain, "").unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
         assert_eq!(mode(&real), mode(&plain));
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_long_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, b"12345").unwrap();
+        let sentence = |path: &Path, most| read_whole(path, most).unwrap_err().to_string();
+        assert_eq!(read_whole(&path, 5).unwrap(), b"12345");
+        assert_eq!(sentence(&path, 4), "more than 4 bytes");
+        assert_eq!(sentence(directory.path(), 4), "a directory, expected a file");
+        // A file of any length that takes no room on the disk, and is refused before it is read.
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(sentence(&path, 1 << 32), "more than 4294967296 bytes");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_without_an_end_a_socket_and_a_pipe_without_a_writer_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let sentence = |path: &Path| read_whole(path, 4).unwrap_err().to_string();
+        for device in ["/dev/zero", "/dev/full", "/dev/null"] {
+            assert_eq!(sentence(Path::new(device)), "a device, expected a file");
+        }
+        let socket = directory.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert_eq!(sentence(&socket), "a socket, expected a file");
+        let pipe = directory.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(sentence(&pipe), "a pipe, expected a file");
+        // Its length is said to be 0.
+        assert_eq!(sentence(Path::new("/proc/self/status")), "more than 4 bytes");
     }
 
     #[cfg(target_os = "linux")]

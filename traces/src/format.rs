@@ -45,6 +45,12 @@ pub const VERSION: u64 = 1;
 /// checkpoints.
 pub const CHECKPOINT_EVERY: u64 = 1_000;
 
+/// The longest line that is read, in bytes with its newline: the header of a million nodes fits.
+pub const LINE_MAX: usize = 1 << 26;
+
+/// The longest trace that is read, in bytes after decompression: it is held in memory.
+pub const TRACE_MAX: u64 = 1 << 32;
+
 /// What precedes the digits in bytes that are not written as text.
 pub const HEX_PREFIX: &str = "hex:";
 

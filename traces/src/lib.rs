@@ -21,7 +21,7 @@ mod testing;
 pub use causality::{Causality, Edge};
 pub use diff::Diff;
 pub use error::{ReadError, WriteError};
-pub use file::{TraceFile, destination};
+pub use file::{TraceFile, destination, read_whole, write_whole};
 pub use frame::{Algorithms, End, Header, Verdict, Violation};
 pub use reader::{Checkpoint, Event, Kind, Trace};
 pub use recorder::Recorder;

@@ -22,8 +22,8 @@ use sha2::{Digest, Sha256};
 use sim::{EventId, Nanos};
 
 use crate::error::ReadError;
-use crate::file::is_compressed;
-use crate::format::{FORMAT, VERSION, parse_hex};
+use crate::file::{is_compressed, read_whole};
+use crate::format::{FORMAT, LINE_MAX, TRACE_MAX, VERSION, parse_hex};
 use crate::frame::{CheckpointLine, End, EndLine, Header, HeaderLine};
 use crate::recorder::hex_digest;
 
@@ -185,9 +185,10 @@ impl Trace {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ReadError> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        match std::fs::read(path) {
+        match read_whole(path, TRACE_MAX) {
             Ok(bytes) => Self::parse(bytes, &name),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ReadError::Missing { name }),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(ReadError::TooLong { name }),
             Err(source) => Err(ReadError::Read { name, source }),
         }
     }
@@ -202,8 +203,7 @@ impl Trace {
             return Err(ReadError::Empty { name: name.into() });
         }
         let bytes = if bytes.starts_with(&ZSTD_MAGIC) || is_compressed(Path::new(name)) {
-            let source = |source| ReadError::Compression { name: name.into(), source };
-            decompressed(&bytes).map_err(source)?
+            decompressed(&bytes, name)?
         } else {
             bytes
         };
@@ -310,10 +310,33 @@ impl Trace {
     }
 }
 
-fn decompressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    zstd::stream::read::Decoder::with_buffer(bytes)?.read_to_end(&mut out)?;
+/// What the bytes stand for. Few of them can stand for more than any memory holds, and so it is looked at while it
+/// grows: whether it begins as a trace does, and has lines of a bounded length.
+fn decompressed(bytes: &[u8], name: &str) -> Result<Vec<u8>, ReadError> {
+    /// How much is looked at at once: less than a line may have.
+    const PIECE: u64 = 1 << 20;
+    let broken = |source| ReadError::Compression { name: name.into(), source };
+    let mut source = zstd::stream::read::Decoder::with_buffer(bytes).map_err(broken)?;
+    let (mut out, mut line_start) = (Vec::new(), 0);
+    while source.by_ref().take(PIECE).read_to_end(&mut out).map_err(broken)? > 0 {
+        let newline = out[line_start..].iter().rposition(|byte| *byte == b'\n');
+        line_start += newline.map_or(0, |newline| newline + 1);
+        if !out.starts_with(&MAGIC[..MAGIC.len().min(out.len())]) {
+            return Err(ReadError::Foreign { name: name.into() });
+        }
+        if out.len() - line_start > LINE_MAX {
+            let line = out.split(|byte| *byte == b'\n').count() as u64;
+            return Err(ReadError::Malformed { name: name.into(), line, column: 1, problem: long_line() });
+        }
+        if out.len() as u64 > TRACE_MAX {
+            return Err(ReadError::TooLong { name: name.into() });
+        }
+    }
     Ok(out)
+}
+
+fn long_line() -> String {
+    format!("expected a line of at most {LINE_MAX} bytes")
 }
 
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> ReadError {
@@ -430,6 +453,9 @@ impl<'t> Parser<'t> {
         let line = self.at..self.at + len;
         self.at += len + 1;
         self.lines += 1;
+        if len >= LINE_MAX {
+            return Err(self.malformed(Problem::new(0, long_line())));
+        }
         Ok(line)
     }
 
@@ -490,9 +516,7 @@ impl<'t> Parser<'t> {
         serde_json::from_str::<WellFormed>(line).map_err(|error| Problem::json(line, &error))?;
         let node = self.node(&line[node], node_at)?;
         let kind = self.kind(&line[kind]);
-        let len =
-            u32::try_from(line.len()).map_err(|_| Problem::new(0, "expected a line of less than 4 GiB"))?;
-        Ok(Entry { t, id, by, start: 0, len, node, kind, tail: tail as u32 })
+        Ok(Entry { t, id, by, start: 0, len: line.len() as u32, node, kind, tail: tail as u32 })
     }
 
     /// The index of a node, given the inside of the JSON string that names it.
@@ -885,6 +909,29 @@ mod tests {
         assert!(verdict.contains("if and only if there are violations"), "{verdict}");
         let digest = error_of(replaced("\"digest\":\"000000000000feed\"", "\"digest\":\"feed\""));
         assert!(digest.contains("expected a digest of 16"), "{digest}");
+    }
+
+    #[test]
+    fn a_little_that_would_become_much_is_not_decompressed() {
+        let bomb = |head: &[u8], filler: &[u8], times: usize| {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.write_all(head).unwrap();
+            for _ in 0..times {
+                encoder.write_all(filler).unwrap();
+            }
+            encoder.finish().unwrap()
+        };
+        let megabyte = vec![b' '; 1 << 20];
+        // Nothing of it is like a trace: the first piece tells.
+        let foreign = bomb(b"", &megabyte, 500);
+        assert!(foreign.len() < 1 << 18, "{} bytes", foreign.len());
+        assert!(error_of(foreign).starts_with("run.jsonl: not a trace:"));
+        let head = small();
+        let head = head.split_inclusive(|byte| *byte == b'\n').next().unwrap();
+        assert_eq!(
+            error_of(bomb(head, &megabyte, 70)),
+            "run.jsonl:2:1: expected a line of at most 67108864 bytes"
+        );
     }
 
     #[test]

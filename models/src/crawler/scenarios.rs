@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use check::{Expected, Judgement, Run, Scenario, Setup};
+use check::{Expected, Input, Judgement, Run, Scenario, Setup};
 use serde::{Deserialize, Serialize};
 use sim::tasks::{DATA_RACE, Tasks};
 use sim::{Config, Limits, Process, SECONDS, Status};
@@ -32,6 +32,9 @@ pub enum WebSource {
     Cycle,
 }
 
+/// The longest JSON file that is read as a web, in bytes.
+const FILE_MAX: u64 = 1 << 28;
+
 /// What can be set in every crawler scenario.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,9 +58,11 @@ impl CrawlerSettings {
         if !self.site.is_empty() {
             let start = Some(self.start.as_str()).filter(|start| !start.is_empty());
             return if Path::new(&self.site).extension().is_some_and(|extension| extension == "json") {
-                let text = std::fs::read_to_string(&self.site)
-                    .map_err(|error| format!("site {}: {error}", self.site))?;
-                Web::from_json(&text).map_err(|error| format!("site {}: {error}", self.site))
+                let said = |error: &dyn std::fmt::Display| format!("site {}: {error}", self.site);
+                let bytes =
+                    traces::read_whole(Path::new(&self.site), FILE_MAX).map_err(|error| said(&error))?;
+                let text = String::from_utf8(bytes).map_err(|error| said(&error.utf8_error()))?;
+                Web::from_json(&text).map_err(|error| said(&error))
             } else {
                 Web::from_directory(&self.site, start).map_err(|error| format!("site {}: {error}", self.site))
             };
@@ -74,6 +79,11 @@ impl CrawlerSettings {
         };
         Ok(Web::generate(kind, self.pages, self.web_seed))
     }
+}
+
+/// A web that was read, for what a run is recorded with.
+pub(super) fn input(site: &str, web: &Web) -> Option<Input> {
+    (!site.is_empty()).then(|| Input { name: format!("site {site}"), digest: web.digest() })
 }
 
 /// A crawler of the lecture.
@@ -147,6 +157,7 @@ impl Scenario for CrawlerScenario {
     fn setup(&self, settings: &CrawlerSettings) -> Result<Setup<CrawlerNode>, String> {
         let web = settings.web()?;
         let reachable = web.reachable().len();
+        let input = input(&settings.site, &web);
         let program = self.program;
         let mut config = Config::new(1);
         config.limits = Limits { time: 1_000_000 * SECONDS, ..Limits::default() };
@@ -162,7 +173,8 @@ impl Scenario for CrawlerScenario {
                 }
             });
             CrawlerNode { tasks, web: web.clone(), reachable }
-        }))
+        })
+        .with_input(input))
     }
 
     fn judge(&self, _: &CrawlerSettings, run: &Run<'_, CrawlerNode>, judgement: &mut Judgement) {

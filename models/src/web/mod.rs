@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::Hasher;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 mod canned;
 mod generate;
 mod json;
+mod links;
 mod site;
 
 pub use generate::{UnknownWebKind, WebKind};
@@ -128,6 +130,26 @@ impl Web {
         rest.split('/').next().unwrap_or(rest)
     }
 
+    /// A number that follows from the URL of a page alone, for names and identities.
+    pub(crate) fn key(&self, page: PageId) -> u64 {
+        hash(self.url(page))
+    }
+
+    /// A digest of all that a crawler can tell: where it starts, every URL, whether there is a page, and its links.
+    pub fn digest(&self) -> u64 {
+        let mut digest = sim::Digest::new(self.shared.graph.edge_count() as u64);
+        digest.write_u32(self.root().0);
+        for page in self.pages() {
+            digest.write_u64(self.key(page));
+            digest.write(self.url(page).as_bytes());
+            digest.write_u8(u8::from(self.exists(page)));
+            for link in self.links(page) {
+                digest.write_u32(link.0);
+            }
+        }
+        digest.finish()
+    }
+
     /// Whether a fetch finds the page.
     pub fn exists(&self, page: PageId) -> bool {
         self.page(page).exists()
@@ -190,6 +212,12 @@ impl PartialEq for Shared {
 }
 
 impl Eq for Shared {}
+
+/// A text as a number: FNV-1a.
+pub(crate) fn hash(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
 
 /// A web under construction. Links may be added in any order; the ids it gives out are its own, and
 /// [`Builder::finish`] numbers the pages anew, so that the numbers do not depend on how a source was read.
@@ -325,6 +353,35 @@ mod tests {
         assert_eq!(web.clone(), web);
         assert_eq!(pair(), web);
         assert_ne!(Web::canned(), web);
+    }
+
+    #[test]
+    fn the_digest_tells_every_difference_that_a_crawler_can_tell() {
+        let web = |root: &str, pages: &[(&str, &[&str])]| {
+            let mut builder = Builder::default();
+            for (url, links) in pages {
+                let page = builder.declare(url);
+                for link in *links {
+                    let link = builder.mention(link);
+                    builder.link(page, link);
+                }
+            }
+            let root = builder.declare(root);
+            builder.finish(root).digest()
+        };
+        let webs = [
+            web("a", &[("a", &["b"]), ("b", &[])]),
+            web("b", &[("a", &["b"]), ("b", &[])]),
+            web("a", &[("a", &["b"])]),
+            web("a", &[("a", &["b"]), ("b", &["a"])]),
+            web("a", &[("a", &["b", "c"]), ("b", &[])]),
+            web("a", &[("a", &["c", "b"]), ("b", &[])]),
+            web("a", &[("a", &["c"]), ("c", &[])]),
+            web("a", &[("a", &["b"]), ("b", &[]), ("c", &[])]),
+        ];
+        let different: std::collections::BTreeSet<u64> = webs.into_iter().collect();
+        assert_eq!(different.len(), webs.len());
+        assert_eq!(web("a", &[("a", &["b"]), ("b", &[])]), webs[0]);
     }
 
     #[test]

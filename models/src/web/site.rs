@@ -27,13 +27,9 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use html5ever::ParseOpts;
-use html5ever::tendril::TendrilSink;
-use html5ever::tree_builder::TreeBuilderOpts;
 use rayon::prelude::*;
-use scraper::node::Element;
-use scraper::{Html, HtmlTreeSink};
 
+use super::links::{self, References, Tangled};
 use super::{Builder, DraftId, Web};
 
 /// Why a directory could not be read as a web.
@@ -93,7 +89,8 @@ impl Web {
     /// # Errors
     ///
     /// A [`SiteError`] if there is no such directory, no page in it, or no page `start`, or if a directory or
-    /// page cannot be read. Broken markup is not an error: it is read as a browser reads it.
+    /// page cannot be read, among them pages of more than 64 MiB and pages whose elements stand thousands deep in each
+    /// other. Broken markup is not an error: it is read as a browser reads it.
     pub fn from_directory(path: impl AsRef<Path>, start: Option<&str>) -> Result<Web, SiteError> {
         let site = Site::walk(path.as_ref())?;
         let root = site.root(path.as_ref(), start)?;
@@ -117,6 +114,9 @@ impl Web {
         Ok(builder.finish(root))
     }
 }
+
+/// The longest page that is read, in bytes.
+const PAGE_MAX: u64 = 1 << 26;
 
 /// Pages parsed between two moments at which their links become numbers.
 const BATCH: usize = 256;
@@ -204,50 +204,19 @@ fn is_html(url: &str) -> bool {
 }
 
 fn links_of_file(url: &str, file: &Path) -> Result<Vec<String>, SiteError> {
-    let bytes = fs::read(file).map_err(|reason| unreadable(file, reason))?;
-    Ok(links_of(url, &String::from_utf8_lossy(&bytes)))
+    let bytes = traces::read_whole(file, PAGE_MAX).map_err(|reason| unreadable(file, reason))?;
+    links_of(url, &String::from_utf8_lossy(&bytes))
+        .map_err(|reason| unreadable(file, io::Error::other(reason)))
 }
 
 /// The URLs within the site that a page links to, in the order of the page.
-fn links_of(url: &str, text: &str) -> Vec<String> {
-    let page = parsed(text);
-    let elements = || page.tree.root().descendants().filter_map(|node| node.value().as_element());
-    let base = elements().filter(|element| element.name() == "base").find_map(|base| base.attr("href"));
+fn links_of(url: &str, text: &str) -> Result<Vec<String>, Tangled> {
+    let References { base, links } = links::references(text)?;
     // A page whose base lies outside has no link within: there `/x` starts from the top of another site.
-    let Some(base) = base.map_or_else(|| Some(url.to_owned()), |base| resolve(url, base)) else {
-        return Vec::new();
+    let Some(base) = base.map_or_else(|| Some(url.to_owned()), |base| resolve(url, &base)) else {
+        return Ok(Vec::new());
     };
-    elements().filter_map(reference).filter_map(|reference| resolve(&base, reference)).collect()
-}
-
-/// The page as a browser without scripts reads it. `Html::parse_document` reads as one with them, to which
-/// all that a `noscript` holds is mere text.
-fn parsed(text: &str) -> Html {
-    let tree_builder = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
-    let options = ParseOpts { tree_builder, ..ParseOpts::default() };
-    html5ever::parse_document(HtmlTreeSink::new(Html::new_document()), options).one(text)
-}
-
-/// Where an element links to, as written in the page.
-fn reference(element: &Element) -> Option<&str> {
-    match element.name() {
-        "a" | "area" => element.attr("href"),
-        "frame" | "iframe" => element.attr("src"),
-        "meta" if element.attr("http-equiv")?.eq_ignore_ascii_case("refresh") => {
-            refreshed(element.attr("content")?)
-        }
-        _ => None,
-    }
-}
-
-/// The target in `5; url='target'`: the quotes may be absent, and so may the target.
-fn refreshed(content: &str) -> Option<&str> {
-    let (_, target) = content.split_once([';', ','])?;
-    let target = target.trim_start();
-    let (key, target) = target.split_at_checked(3)?;
-    let target = target.trim_start().strip_prefix('=')?.trim();
-    let bare = target.trim_matches(['"', '\'']);
-    key.eq_ignore_ascii_case("url").then_some(bare)
+    Ok(links.iter().filter_map(|reference| resolve(&base, reference)).collect())
 }
 
 /// The URL that a reference in the page at `base` leads to, or nothing if it leads out of the site. It ends
@@ -348,7 +317,7 @@ mod tests {
 
     /// What a page at `/dir/page.html` with this text links to.
     fn linked(text: &str) -> Vec<String> {
-        links_of("/dir/page.html", text)
+        links_of("/dir/page.html", text).unwrap()
     }
 
     #[test]
@@ -424,14 +393,6 @@ mod tests {
             linked("<frameset><frame src=menu.html><frame src=/top.html></frameset>"),
             ["/dir/menu.html", "/top.html"]
         );
-    }
-
-    #[test]
-    fn a_refresh_names_its_target_with_or_without_quotes() {
-        let targets =
-            ["0;url=a.html", "1; URL = 'a.html'", "0, Url=\"a.html\"", " 5 ;url=a.html "].map(refreshed);
-        assert_eq!(targets, [Some("a.html"); 4]);
-        assert_eq!(["5", "5;", "5; u", "5; a.html", "5; urn=a.html", "5;é="].map(refreshed), [None; 6]);
     }
 
     #[test]
@@ -578,6 +539,22 @@ mod tests {
     }
 
     #[test]
+    fn a_page_that_nobody_wrote_is_refused_by_name() {
+        let deep = "<div>".repeat(100_000);
+        let directory = site(&[("index.html", "<a href=deep.html>"), ("deep.html", &deep)]);
+        let sentence = Web::from_directory(directory.path(), None).unwrap_err().to_string();
+        assert!(
+            sentence
+                .ends_with("deep.html cannot be read: its elements stand more than 6000 deep in each other"),
+            "{sentence}"
+        );
+        let directory = site(&[("index.html", "<a href=long.html>")]);
+        fs::File::create(directory.path().join("long.html")).unwrap().set_len(PAGE_MAX + 1).unwrap();
+        let sentence = Web::from_directory(directory.path(), None).unwrap_err().to_string();
+        assert!(sentence.ends_with("long.html cannot be read: more than 67108864 bytes"), "{sentence}");
+    }
+
+    #[test]
     fn the_web_does_not_depend_on_threads_and_survives_as_json() {
         let page = |i: usize| {
             format!("<a href=p{}.html><a href=p{}.html><a href=x{}.txt>", i * 7 % 600, i + 1, i % 9)
@@ -616,9 +593,9 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_reader_panic(text: String, content: String) {
-            links_of("/index.html", &text);
-            links_of("/index.html", &format!("<a href='{content}'>"));
-            links_of("/index.html", &format!("<meta http-equiv=refresh content='{content}'>"));
+            let _ = links_of("/index.html", &text);
+            let _ = links_of("/index.html", &format!("<a href='{content}'>"));
+            let _ = links_of("/index.html", &format!("<meta http-equiv=refresh content='{content}'>"));
         }
     }
 }

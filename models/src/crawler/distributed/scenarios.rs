@@ -18,7 +18,7 @@ use super::scheme::{
 };
 use super::worker::{Weather, Worker};
 use super::{CrawlMessage, Url};
-use crate::crawler::scenarios::{CrawlerSettings, WebSource};
+use crate::crawler::scenarios::{CrawlerSettings, WebSource, input};
 use crate::networks::{CALM, NetworkName};
 use crate::settings::within;
 use crate::web::Web;
@@ -158,6 +158,7 @@ impl Scenario for DistributedScenario {
         within("tokens", tokens.into(), 1, 1_000)?;
         within("delay_ms", delay_ms, 0, 60_000)?;
         let web = settings.web()?;
+        let input = input(&settings.site, &web);
         let scheme = Scheme { coordinators, tokens, delay: delay_ms * MILLIS, ..self.scheme };
         let mut config = Config::new(coordinators + workers);
         config.network = network.network();
@@ -185,7 +186,8 @@ impl Scenario for DistributedScenario {
                     Worker::run(rt, scheme, weather).await;
                 }
             })
-        }))
+        })
+        .with_input(input))
     }
 
     fn judge(

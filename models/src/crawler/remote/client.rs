@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use sim::{Context, Label, Nanos, NodeId, OpId, Process, Status};
 
 use crate::rpc::{Call, Ended, How, Library, Note, RpcMessage, Scheme, Tag};
-use crate::web::{PageId, Web};
+use crate::web::{self, PageId, Web};
 
 /// The timer of a host that rests; keyed by host.
 const REST: &str = "rest";
@@ -52,7 +52,7 @@ impl RemoteCrawler {
 
     fn find(&mut self, page: PageId) {
         if self.seen.insert(page) {
-            let host = host(self.web.host(page));
+            let host = web::hash(self.web.host(page));
             self.hosts.entry(host).or_default().waiting.push_back(page);
         }
     }
@@ -88,15 +88,9 @@ impl RemoteCrawler {
             How::Refused(why) => ctx.complete(op, Status::Unknown, Note::Refused(why)),
             How::GaveUp => ctx.complete(op, Status::Unknown, Note::GaveUp),
         }
-        ctx.set_timer((REST, host(self.web.host(page))), self.rest);
+        ctx.set_timer((REST, web::hash(self.web.host(page))), self.rest);
         self.go_on(ctx);
     }
-}
-
-/// A host as a number, for the key of a timer: FNV-1a.
-fn host(name: &str) -> u64 {
-    name.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl Process for RemoteCrawler {

@@ -12,7 +12,7 @@ use super::judge::{
     Crawl, ENDS, EVERY_PAGE, FETCHED_ALL_THE_SAME, GAVE_UP, IN_PROGRESS, ONCE, OVERLAPPED, RECOGNISED,
     RESENT, RESTS,
 };
-use crate::crawler::scenarios::{CrawlerSettings, WebSource};
+use crate::crawler::scenarios::{CrawlerSettings, WebSource, input};
 use crate::networks::NetworkName;
 use crate::rpc::{
     Duplicates, Faults, Identity, Persistence, READER, Retry, RpcMessage, Scheme, Server, Service, Slip,
@@ -119,6 +119,7 @@ impl Scenario for RemoteScenario {
         let &RemoteSettings { network, faults, delay_ms, .. } = settings;
         within("delay_ms", delay_ms, 0, 60_000)?;
         let web = settings.web()?;
+        let input = input(&settings.site, &web);
         let mut config = Config::new(2);
         config.network = network.with_server(2);
         config.faults = network.faults();
@@ -132,7 +133,8 @@ impl Scenario for RemoteScenario {
             } else {
                 Either::Left(RemoteCrawler::new(web.clone(), scheme, SERVER, delay_ms * MILLIS))
             }
-        }))
+        })
+        .with_input(input))
     }
 
     fn judge(&self, settings: &RemoteSettings, run: &Run<'_, Self::Process>, judgement: &mut Judgement) {
