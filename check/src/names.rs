@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Call 3 of `client-1` is the third operation that it began, and an attempt is the how-many-th such message that came of
-//! that call; what came of no call is counted in the whole run. A name is found in the run itself: [`resolve`] fixes the
+//! that call; what came of no call is counted in the whole run. A name is found in the run itself: `resolve` fixes the
 //! earliest that it meets and looks again, because each decision changes what comes after it, and nothing before it. So a
 //! name means what it says in the run that all of them make together.
 //!

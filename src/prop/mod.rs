@@ -1,6 +1,6 @@
 //! Property tests: a scenario in a plain `#[test]`, and worlds as values that proptest shrinks.
 //!
-//! [`check`] runs a scenario from many seeds and panics at the first that violates something: with the property, what is
+//! [`check()`] runs a scenario from many seeds and panics at the first that violates something: with the property, what is
 //! left of the run after shrinking, the reason, and the command that shows it. What is left is a reproduction; kept in a
 //! directory of the user's repository ([`Check::regressions`]) it is run first from then on.
 //!
