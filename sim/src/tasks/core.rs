@@ -20,7 +20,7 @@ use crate::context::Likes;
 use crate::effect::fill;
 use crate::id::{EventId, Kind, Label};
 use crate::schedule::{Touch, Watch};
-use crate::world::{fetch, fetch_ends};
+use crate::world::{fetch_ends, fetch_lines};
 
 use super::clocks::{Clock, Clocks};
 
@@ -222,6 +222,7 @@ pub(super) struct Core {
 }
 
 /// What every handler reads and writes, in one line of the cache: with many nodes, each line is a wait for memory.
+#[repr(C)]
 struct Hot {
     /// The event being handled.
     event: Cell<EventId>,
@@ -313,7 +314,7 @@ impl Core {
     /// Asks memory for what every handler touches.
     #[inline(always)]
     pub(super) fn fetch(&self) {
-        fetch(&self.hot);
+        fetch_lines(&self.hot.event, 2);
     }
 
     /// Asks memory for the future of the main task.

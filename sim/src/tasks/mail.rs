@@ -9,7 +9,6 @@ use crate::disk::SyncError;
 use crate::id::{EventId, NodeId};
 use crate::message::Message;
 use crate::schedule::Touch;
-use crate::world::fetch;
 
 use super::core::{Core, Who};
 use super::fifo::Fifo;
@@ -64,12 +63,6 @@ impl<M> Mailbox<M> {
     pub(super) fn put(&mut self, core: &Core, arrival: EventId, from: NodeId, message: M) {
         self.letters.push_back(Letter { arrival, from, message });
         self.line.call(self.letters.len(), core);
-    }
-
-    /// Asks memory for it.
-    #[inline(always)]
-    pub(super) fn fetch(&self) {
-        fetch(&self.line);
     }
 
     pub(super) fn is_awaited(&self) -> bool {

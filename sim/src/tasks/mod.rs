@@ -248,7 +248,6 @@ impl<M: Message> Process for Tasks<M> {
     #[inline(always)]
     fn fetch_further(&self) {
         self.core.fetch_further();
-        self.shared.fetch_further();
     }
 
     fn take_touched(&self, into: &mut Vec<Touch>) {

@@ -14,7 +14,7 @@ use crate::observe::TaskAction;
 use crate::schedule::Touch;
 use crate::stream::ConnectionId;
 use crate::time::Nanos;
-use crate::world::fetch_ends;
+use crate::world::fetch_lines;
 
 use super::cancellation::Cancellation;
 use super::cell::SharedCell;
@@ -366,15 +366,7 @@ impl<M: Message> Shared<M> {
     /// Asks memory for what every handler touches.
     #[inline(always)]
     pub(super) fn fetch(&self) {
-        fetch_ends(&self.mail);
-    }
-
-    /// Asks memory for what else a datagram touches.
-    #[inline(always)]
-    pub(super) fn fetch_further(&self) {
-        if let Ok(mail) = self.mail.try_borrow() {
-            mail.fetch();
-        }
+        fetch_lines(&self.core, 3);
     }
 
     /// Moves the running task's ids to where it received something, unless the program chose their place.

@@ -19,6 +19,10 @@ use super::{Pending, World};
 /// A world of fewer nodes fits into the cache, and is spared the asking.
 pub(super) const LARGE: usize = 4_096;
 
+/// The bytes of a line of the cache, and of a word.
+const LINE: usize = 64;
+const WORD: usize = size_of::<u64>();
+
 /// Asks memory for the line in which this value begins, and for the one after its end, without waiting for them.
 #[inline(always)]
 pub(crate) fn fetch_ends<T>(value: &T) {
@@ -26,9 +30,16 @@ pub(crate) fn fetch_ends<T>(value: &T) {
     prefetch_index(slice::from_ref(value), 1);
 }
 
+/// Asks memory for so many lines, from that of this word on, without waiting for them.
+#[inline(always)]
+pub(crate) fn fetch_lines<T>(word: &T, lines: usize) {
+    const { assert!(size_of::<T>() == WORD) };
+    (0..lines).for_each(|line| prefetch_index(slice::from_ref(word), line * (LINE / WORD)));
+}
+
 /// Asks memory for the beginning of this value, without waiting for it.
 #[inline(always)]
-pub(crate) fn fetch<T>(value: &T) {
+fn fetch<T>(value: &T) {
     prefetch_index(slice::from_ref(value), 0);
 }
 
