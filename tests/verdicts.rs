@@ -38,17 +38,12 @@ fn every_scenario_gets_its_verdict() {
     assert_golden("verdicts.txt", &pinned);
 }
 
-/// Scenarios that hold and declare no situation, with the reason.
-const WITHOUT_SITUATION: [(&str, &str); 1] =
-    [("concurrency/", "small programs of which `explore` runs every interleaving: none is left to chance")];
-
 #[test]
 fn a_scenario_that_holds_says_what_it_must_have_met() {
     for scenario in prepared() {
         let name = scenario.name();
-        let excused = WITHOUT_SITUATION.iter().any(|(prefix, _)| name.starts_with(prefix));
         let holds = scenario.expected() == Expected::Holds;
-        assert!(!holds || excused || !scenario.situations().is_empty(), "{name} could hold without evidence");
+        assert!(!holds || !scenario.situations().is_empty(), "{name} could hold without evidence");
     }
 }
 

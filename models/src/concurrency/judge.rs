@@ -43,8 +43,21 @@ fn of<'f>(facts: &'f [Fact], what: &'static str) -> impl Iterator<Item = &'f Fac
 /// The engine alone judges.
 pub(super) fn nothing(_: &[Fact], _: &mut Judgement) {}
 
+/// The engine alone judges those of whom the first is taken.
+pub(super) fn first_of_several(facts: &[Fact], judgement: &mut Judgement) {
+    let overtakers = of(facts, "answer").filter(|fact| fact.2 > 1);
+    judgement.met("one who was asked later answered first", overtakers.count() as u64);
+}
+
+/// The engine alone judges who has an answer or gives up.
+pub(super) fn answer_or_time(facts: &[Fact], judgement: &mut Judgement) {
+    judgement.met("the answer came in time", of(facts, "answered").count() as u64);
+    judgement.met("time was up", of(facts, "gave up").count() as u64);
+}
+
 /// `total` is what `expected` said.
 pub(super) fn counts(facts: &[Fact], judgement: &mut Judgement) {
+    judgement.met("a total was read", of(facts, "total").count() as u64);
     let expected = of(facts, "expected").map(|fact| fact.2).sum::<u64>();
     for (id, _, total) in of(facts, "total").filter(|fact| fact.2 != expected) {
         judgement.violated(COUNTS, format!("{total} of {expected} increments were counted"), vec![*id]);
@@ -56,6 +69,7 @@ pub(super) fn each_page_once(facts: &[Fact], judgement: &mut Judgement) {
     let pages: u64 = of(facts, "pages").map(|fact| fact.2).sum();
     let distinct: BTreeSet<u64> = of(facts, "fetched").map(|fact| fact.2).collect();
     let fetches = of(facts, "fetched").count();
+    judgement.met("a page was fetched", fetches as u64);
     if distinct.len() as u64 != pages || fetches != distinct.len() {
         let detail = format!("{fetches} fetches of {} pages, and there are {pages}", distinct.len());
         judgement.violated(EACH_ONCE, detail, of(facts, "fetched").map(|fact| fact.0).collect());
@@ -64,6 +78,7 @@ pub(super) fn each_page_once(facts: &[Fact], judgement: &mut Judgement) {
 
 /// Each `produced` has one `consumed`.
 pub(super) fn all_consumed(facts: &[Fact], judgement: &mut Judgement) {
+    judgement.met("an item was consumed", of(facts, "consumed").count() as u64);
     for (id, _, item) in of(facts, "produced") {
         let times = of(facts, "consumed").filter(|fact| fact.2 == *item).count();
         if times != 1 {

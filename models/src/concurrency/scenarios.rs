@@ -104,7 +104,13 @@ pub fn scenarios() -> Vec<ConcurrencyScenario> {
 #[expect(clippy::too_many_lines, reason = "a table, an entry a scenario")]
 fn of_locks() -> Vec<ConcurrencyScenario> {
     vec![
-        right("counter", "three tasks count under a lock", |rt| locks::counter(rt, true), judge::counts, &[]),
+        right(
+            "counter",
+            "three tasks count under a lock",
+            |rt| locks::counter(rt, true),
+            judge::counts,
+            &["a total was read"],
+        ),
         wrong(
             "counter-shared",
             "three tasks count without a lock: a read and a write, and an increment is lost",
@@ -124,7 +130,7 @@ fn of_locks() -> Vec<ConcurrencyScenario> {
             "C5 with two tasks: a lock around the map",
             |rt| locks::crawl_by_two(rt, true),
             judge::each_page_once,
-            &[],
+            &["a page was fetched"],
         ),
         wrong(
             "crawl-by-two-shared",
@@ -138,7 +144,7 @@ fn of_locks() -> Vec<ConcurrencyScenario> {
             "two locks, always taken in one order",
             |rt| locks::transfer(rt, true),
             judge::counts,
-            &[],
+            &["a total was read"],
         ),
         wrong(
             "transfer-in-two-orders",
@@ -234,7 +240,7 @@ fn of_channels() -> Vec<ConcurrencyScenario> {
             "one produces and closes, one consumes until then",
             |rt| channels::producer_consumer(rt, true),
             judge::all_consumed,
-            &[],
+            &["an item was consumed"],
         ),
         wrong(
             "producer-consumer-never-closed",
@@ -248,7 +254,7 @@ fn of_channels() -> Vec<ConcurrencyScenario> {
             "a channel each subscriber, closed when there is no more",
             |rt| channels::publish_subscribe(rt, true),
             judge::all_consumed,
-            &[],
+            &["an item was consumed"],
         ),
         wrong(
             "publish-subscribe-leak",
@@ -275,8 +281,8 @@ fn of_channels() -> Vec<ConcurrencyScenario> {
             "first-answer",
             "the first answer wins, and there is room for all",
             |rt| channels::first_answer(rt, true),
-            judge::nothing,
-            &[],
+            judge::first_of_several,
+            &["one who was asked later answered first"],
         ),
         wrong(
             "first-answer-leak",
@@ -306,7 +312,13 @@ fn of_channels() -> Vec<ConcurrencyScenario> {
             judge::finished,
             DEADLOCK,
         ),
-        right("timeout", "an answer, or time", channels::timeout, judge::nothing, &[]),
+        right(
+            "timeout",
+            "an answer, or time",
+            channels::timeout,
+            judge::answer_or_time,
+            &["the answer came in time", "time was up"],
+        ),
     ]
 }
 
