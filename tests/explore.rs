@@ -150,6 +150,7 @@ concurrency/counter  seed 0  holds, every interleaving
 executions  144, 9 pruned, 0 cut
 outcomes    1
 events      2554, at most 18 in a run
+situation   a total was read, in 144 executions
 "
     );
 }
