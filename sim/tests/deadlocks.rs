@@ -155,7 +155,61 @@ fn a_sender_whose_value_nobody_takes_has_leaked_when_the_program_is_over() {
         answers.recv().await;
         rt.sleep(1_000).await;
     });
-    assert!(detail.ends_with(" for a receiver on channel \"answers\""), "{detail}");
+    let line = line!() - 6;
+    let waits = format!("replica/1 waits at here:{line} for a receiver on channel \"answers\"");
+    assert_eq!(detail, format!("the program is over, and {waits}"));
+}
+
+#[test]
+fn whatever_a_task_still_waits_for_when_the_program_is_over_is_told_with_its_place() {
+    let detail = always(TASK_LEAK, |rt| async move {
+        let (lock, slots) = (rt.mutex("accounts", ()), rt.semaphore("slots", 0));
+        let (group, changed) = (rt.wait_group("pages"), rt.condition("changed"));
+        lock.lock().await.keep();
+        group.add(1);
+        let (wanted, queue) = (lock.clone(), rt.mutex("queue", ()));
+        rt.spawn("teller", async move { drop(wanted.lock().await) });
+        rt.sleep(1).await;
+        rt.spawn("fetcher", async move { drop(slots.acquire(1).await) });
+        rt.sleep(1).await;
+        rt.spawn("crawler", async move { group.wait().await });
+        rt.sleep(1).await;
+        rt.spawn("consumer", async move { drop(changed.wait(queue.lock().await).await) });
+        rt.sleep(1).await;
+    });
+    let line = line!();
+    let [teller, fetcher, crawler, consumer] = [9, 7, 5, 3].map(|before| line - before);
+    let taken = line - 12;
+    assert_eq!(
+        detail,
+        format!(
+            "the program is over, and \
+             teller waits at here:{teller} for lock \"accounts\" held by main since here:{taken}, which has ended; \
+             fetcher waits at here:{fetcher} for 1 of semaphore \"slots\" (0 free); \
+             crawler waits at here:{crawler} for wait group \"pages\" (1 to go); \
+             consumer waits at here:{consumer} for condition \"changed\""
+        )
+    );
+}
+
+#[test]
+fn a_circle_of_locks_has_leaked_also_while_another_task_has_something_to_do() {
+    let detail = always(TASK_LEAK, |rt| async move {
+        let (a, b) = (rt.mutex("a", ()), rt.mutex("b", ()));
+        for (name, first, second) in [("there", &a, &b), ("back", &b, &a)] {
+            let (first, second, sleeper) = (first.clone(), second.clone(), rt.clone());
+            rt.spawn(name, async move {
+                let _first = first.lock().await;
+                sleeper.sleep(1_000).await;
+                let _second = second.lock().await;
+            });
+        }
+        let sleeper = rt.clone();
+        rt.spawn("sleeper", async move { sleeper.sleep(1_000_000).await });
+        rt.sleep(2_000).await;
+    });
+    assert!(detail.starts_with("the program is over, and there waits at here:"), "{detail}");
+    assert!(detail.ends_with("a circle: there -> back -> there"), "{detail}");
 }
 
 #[test]

@@ -272,8 +272,8 @@ impl<M: Message> Runtime<M> {
     }
 
     /// Lets other tasks that are ready run: Go's `runtime.Gosched`.
-    pub fn yield_now(&self) -> Yield {
-        Yield::new()
+    pub fn yield_now(&self) -> Yield<'_> {
+        Yield::new(&self.shared.core)
     }
 
     /// Makes a channel that holds `capacity` values. With 0 it is unbuffered: a send is over when its value
@@ -418,8 +418,13 @@ impl<M: Message> Shared<M> {
     #[cold]
     fn find_leak(&self) {
         let core = &self.core;
-        if core.living() > 0 && !core.anyone_is_ready() && !self.waits_for_outside() {
-            let detail = format!("the program is over, and {}", deadlock::everyone(core));
+        if core.living() == 0 {
+            return;
+        }
+        let may_go_on = core.anyone_is_ready() || self.waits_for_outside();
+        let left = if may_go_on { deadlock::helpless(core) } else { Some(deadlock::everyone(core)) };
+        if let Some(left) = left {
+            let detail = format!("the program is over, and {left}");
             core.find(Finding { property: TASK_LEAK, detail, evidence: vec![core.event()] });
         }
     }

@@ -8,7 +8,9 @@ use std::task::{Context as PollContext, Poll};
 use crate::message::Message;
 use crate::time::Nanos;
 
+use super::core::Core;
 use super::runtime::Runtime;
+use super::schedule::Point;
 
 /// The future of [`Runtime::sleep`]: a timer of the engine, cancelled when it is dropped.
 #[must_use = "nobody sleeps until it is awaited"]
@@ -21,9 +23,9 @@ pub struct Sleep<M: Message> {
 
 /// The future of [`Runtime::yield_now`].
 #[must_use = "a task gives way only when it is awaited"]
-#[derive(Debug)]
-pub struct Yield {
-    gave_way: bool,
+pub struct Yield<'a> {
+    core: &'a Core,
+    point: Point,
 }
 
 /// What [`Runtime::timeout`] waited for did not come in time.
@@ -37,9 +39,15 @@ impl<M: Message> Sleep<M> {
     }
 }
 
-impl Yield {
-    pub(super) const fn new() -> Self {
-        Self { gave_way: false }
+impl<'a> Yield<'a> {
+    pub(super) const fn new(core: &'a Core) -> Self {
+        Self { core, point: Point::new() }
+    }
+}
+
+impl fmt::Debug for Yield<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Yield")
     }
 }
 
@@ -81,16 +89,12 @@ impl<M: Message> fmt::Debug for Sleep<M> {
     }
 }
 
-impl Future for Yield {
+impl Future for Yield<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<()> {
-        if self.gave_way {
-            return Poll::Ready(());
-        }
-        self.gave_way = true;
-        poll.waker().wake_by_ref();
-        Poll::Pending
+        let Self { core, point } = &mut *self;
+        if point.gives_way(core, poll) { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
