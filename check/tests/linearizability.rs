@@ -454,8 +454,30 @@ fn a_mistake_names_its_line_and_what_was_expected() {
         register(&[INVOKE, r#"{"type":"initial","value":3}"#]),
         "line 2: expected the initial state before the first operation"
     );
+    assert_eq!(
+        register(&[r#"{"type":"initial","value":1}"#, r#"{"type":"initial","value":2}"#]),
+        "line 2: expected one initial state, found a second"
+    );
     let error = HistoryFile::parse("{}", Model::Bank).expect_err("no process");
     assert!(matches!(error.mistake, Mistake::Field { found: None, .. }));
+}
+
+#[test]
+fn what_would_leave_the_numbers_that_there_are_is_refused_and_not_called_a_violation() {
+    let greatest = i64::MAX;
+    let add =
+        |process: u64| format!(r#"{{"process":{process},"type":"invoke","f":"add","value":{greatest}}}"#);
+    let one = add(0);
+    let sentence = format!("all numbers so far add up to more than {greatest}");
+    assert!(parse(Model::Counter, &[&one]).check(BUDGET).verdict.is_linearizable());
+    assert_eq!(mistake(Model::Counter, &[&one, &add(1)]), format!("line 2: {sentence}"));
+    let initial = |value: &str| format!(r#"{{"type":"initial","value":{value}}}"#);
+    assert_eq!(mistake(Model::Counter, &[&initial("-1"), &one]), format!("line 2: {sentence}"));
+    let rich = initial(&format!(r#"{{"a":{greatest},"b":1}}"#));
+    assert_eq!(mistake(Model::Bank, &[&rich]), format!("line 1: {sentence}"));
+    let last = initial(&format!(r#"{{"version":{greatest},"value":0}}"#));
+    let write = r#"{"process":0,"type":"invoke","f":"write","value":1}"#;
+    assert_eq!(mistake(Model::Versioned, &[&last, write]), format!("line 2: {sentence}"));
 }
 
 #[test]

@@ -159,6 +159,12 @@ pub enum Mistake {
     /// The initial state comes after operations.
     #[error("expected the initial state before the first operation")]
     LateInitial,
+    /// There is another initial state.
+    #[error("expected one initial state, found a second")]
+    SecondInitial,
+    /// Some order of the operations would need greater numbers than there are.
+    #[error("all numbers so far add up to more than {}", i64::MAX)]
+    TooMuch,
 }
 
 impl HistoryFile {
@@ -199,6 +205,8 @@ struct Reader {
     doing: BTreeMap<String, Doing>,
     /// Whether lines have times, once there was one.
     times: Option<bool>,
+    /// All that could be added, so that no order of the operations leaves the numbers that there are.
+    added: u64,
 }
 
 struct Doing {
@@ -210,7 +218,13 @@ struct Doing {
 
 impl Reader {
     fn new(model: Model) -> Self {
-        Self { specification: model.specification(), read: Vec::new(), doing: BTreeMap::new(), times: None }
+        Self {
+            specification: model.specification(),
+            read: Vec::new(),
+            doing: BTreeMap::new(),
+            times: None,
+            added: 0,
+        }
     }
 
     fn line(&mut self, line: usize, text: &str) -> Result<(), Mistake> {
@@ -221,7 +235,21 @@ impl Reader {
             if !self.read.is_empty() {
                 return Err(Mistake::LateInitial);
             }
-            self.specification.initial = Some(initial(self.specification.model, fields.get("value"))?);
+            if self.specification.initial.is_some() {
+                return Err(Mistake::SecondInitial);
+            }
+            let state = initial(self.specification.model, fields.get("value"))?;
+            match &state {
+                State::Value(Value::Integer(number)) if self.specification.model == Model::Counter => {
+                    self.add(number.unsigned_abs())?;
+                }
+                State::Balances(balances) => {
+                    balances.values().try_for_each(|balance| self.add(balance.unsigned_abs()))?;
+                }
+                State::Version(version, _) => self.add(*version)?,
+                State::Value(_) => {}
+            }
+            self.specification.initial = Some(state);
             return Ok(());
         }
         let process = match fields.get("process") {
@@ -250,6 +278,15 @@ impl Reader {
         };
         let model = self.specification.model;
         let ask = ask(model, &f, fields.get("value"))?;
+        self.add(match &ask {
+            Ask::Add(amount)
+            | Ask::AddAndGet(amount)
+            | Ask::Transfer { amount, .. }
+            | Ask::Deposit { amount, .. } => amount.unsigned_abs(),
+            // A version more.
+            Ask::Write(_) | Ask::WriteVersion(..) if model == Model::Versioned => 1,
+            _ => 0,
+        })?;
         let key = fields.get("key").map_or(Value::Nothing, Value::of_json);
         let key = if model == Model::Bank { account(key) } else { key };
         let invoked = self.time(line, fields)?;
@@ -288,6 +325,12 @@ impl Reader {
             Some("fail") => *read = None,
             _ => {}
         }
+        Ok(())
+    }
+
+    fn add(&mut self, more: u64) -> Result<(), Mistake> {
+        let added = self.added.checked_add(more).filter(|added| *added <= i64::MAX as u64);
+        self.added = added.ok_or(Mistake::TooMuch)?;
         Ok(())
     }
 
