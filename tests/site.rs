@@ -98,6 +98,7 @@ fn what_is_no_site_is_refused_in_a_sentence() {
         (["run", "crawler/c1-serial", "--site", "/no/such/directory"], "does not exist"),
         (["run", "crawler/c1-serial", "--site", empty], "holds no html page"),
         (["run", "rpc/s3-at-least-once", "--site", empty], "has no setting \"site\""),
+        (["run", "crawler/c1-serial", "--set", "start=a.html"], "only a site that is a directory"),
     ] {
         let (exit, out, err) = ask(&args);
         assert_eq!((exit, &*out), (Exit::Unusable, ""), "{args:?}");

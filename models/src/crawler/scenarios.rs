@@ -55,9 +55,16 @@ impl CrawlerSettings {
     /// # Errors
     /// A sentence that says why there is no such web.
     pub(super) fn web(&self) -> Result<Web, String> {
+        let is_file = Path::new(&self.site).extension().is_some_and(|extension| extension == "json");
+        if !self.start.is_empty() && (self.site.is_empty() || is_file) {
+            return Err(format!(
+                "start={}: only a site that is a directory has a page to start from",
+                self.start
+            ));
+        }
         if !self.site.is_empty() {
             let start = Some(self.start.as_str()).filter(|start| !start.is_empty());
-            return if Path::new(&self.site).extension().is_some_and(|extension| extension == "json") {
+            return if is_file {
                 let said = |error: &dyn std::fmt::Display| format!("site {}: {error}", self.site);
                 let bytes =
                     traces::read_whole(Path::new(&self.site), FILE_MAX).map_err(|error| said(&error))?;
