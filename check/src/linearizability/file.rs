@@ -329,7 +329,7 @@ impl Reader {
     }
 
     fn add(&mut self, more: u64) -> Result<(), Mistake> {
-        let added = self.added.checked_add(more).filter(|added| *added <= i64::MAX as u64);
+        let added = self.added.checked_add(more).filter(|added| i64::try_from(*added).is_ok());
         self.added = added.ok_or(Mistake::TooMuch)?;
         Ok(())
     }
