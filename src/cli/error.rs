@@ -66,17 +66,6 @@ impl CliError {
         Self::In { path: path.into(), source: Box::new(self) }
     }
 
-    /// Whether somebody read what was written and has gone, which is no error of ours and not told.
-    pub(super) fn is_closed_pipe(&self) -> bool {
-        let (Self::Output(source)
-        | Self::Write { source, .. }
-        | Self::WriteTrace(WriteError::Commit { source, .. } | WriteError::Write(source))) = self
-        else {
-            return false;
-        };
-        source.kind() == io::ErrorKind::BrokenPipe
-    }
-
     /// That a trace for this path cannot be written.
     pub(super) fn write_trace(path: impl Into<PathBuf>, error: WriteError) -> Self {
         match error {

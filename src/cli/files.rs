@@ -7,6 +7,7 @@ use check::{OtherwiseText, Outcome, Prepared, Reproduction};
 use sim::Overrides;
 use traces::{Trace, TraceFile};
 
+use super::Streams;
 use super::error::CliError;
 
 /// The longest file that is read, in bytes, unless it is a trace.
@@ -53,6 +54,7 @@ pub(super) fn overrides(
 
 /// Runs, and writes the run to a file as a trace.
 pub(super) fn trace(
+    streams: &Streams<'_>,
     prepared: &dyn Prepared,
     seed: u64,
     overrides: &Overrides,
@@ -60,6 +62,9 @@ pub(super) fn trace(
 ) -> Result<Outcome, CliError> {
     let write = || {
         let mut file = TraceFile::create(path)?;
+        if let Some(temporary) = file.temporary() {
+            streams.remove_at_interrupt(temporary.to_owned());
+        }
         let outcome = prepared.runner().trace(seed, overrides, &mut file)?;
         file.commit()?;
         Ok(outcome)

@@ -173,9 +173,6 @@ impl Console<'_, '_> {
 
 /// Says why there is no result.
 fn refuse(error: &CliError, program: &str, streams: &mut Streams<'_>) -> Exit {
-    if error.is_closed_pipe() {
-        return Exit::PipeClosed;
-    }
     match error {
         CliError::Arguments(error) if !error.use_stderr() => {
             let shown = write!(streams.out, "{error}").and_then(|()| streams.out.flush());

@@ -67,7 +67,7 @@ pub(super) fn replay(console: &mut Console<'_, '_>, verb: &Replay) -> Result<Exi
     let resolved = recorded.resolve(prepared).map_err(|error| error.said_by(&verb.file))?;
     let overrides = &resolved.overrides;
     let outcome = match &verb.trace {
-        Some(path) => files::trace(prepared, *seed, overrides, path)?,
+        Some(path) => files::trace(console.streams, prepared, *seed, overrides, path)?,
         None => prepared.runner().run(*seed, overrides),
     };
     let difference = match &recorded.expect {

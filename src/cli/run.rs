@@ -65,7 +65,7 @@ pub(super) fn run(console: &mut Console<'_, '_>, verb: &Run) -> Result<Exit, Cli
     }
     let overrides = files::overrides(verb.overrides.as_deref(), prepared, verb.seed)?;
     let outcome = match &verb.trace {
-        Some(path) => files::trace(prepared, verb.seed, &overrides, path)?,
+        Some(path) => files::trace(console.streams, prepared, verb.seed, &overrides, path)?,
         None => prepared.runner().run(verb.seed, &overrides),
     };
     if let Some(path) = &verb.repro {

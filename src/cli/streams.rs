@@ -2,9 +2,13 @@
 
 use std::fmt;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The exit code of a process that Ctrl-C has ended, as a shell tells it.
+const INTERRUPTED: i32 = 130;
 
 /// The answer of a verb, which becomes the exit code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -15,8 +19,6 @@ pub enum Exit {
     Violated,
     /// The question makes no sense, or the answer could not be written: 2.
     Unusable,
-    /// Whoever read standard output has gone: 141, as a shell tells it of a program that dies of it.
-    PipeClosed,
 }
 
 impl Exit {
@@ -26,7 +28,6 @@ impl Exit {
             Self::Holds => 0,
             Self::Violated => 1,
             Self::Unusable => 2,
-            Self::PipeClosed => 141,
         }
     }
 
@@ -84,8 +85,20 @@ impl<'o> Streams<'o> {
         // Without a handler Ctrl-C ends the process, which is what it did before.
         let _ = ctrlc::set_handler(move || {
             if stop.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
+                std::process::exit(INTERRUPTED);
             }
+        });
+    }
+
+    /// From here on Ctrl-C ends the process, and this file with it, which nobody has asked for by its name.
+    pub(super) fn remove_at_interrupt(&self, file: PathBuf) {
+        if !self.owns_process {
+            return;
+        }
+        let _ = ctrlc::set_handler(move || {
+            // It is gone already if the interrupt came after all was written.
+            let _ = std::fs::remove_file(&file);
+            std::process::exit(INTERRUPTED);
         });
     }
 }

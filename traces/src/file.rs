@@ -2,7 +2,7 @@
 //!
 //! The lines go to a nameless-to-the-user temporary file in the same directory, which takes the trace's name
 //! only when everything is written and synced. A run that is killed, or a disk that fills up, leaves the file
-//! that was there before.
+//! that was there before. (Who is killed leaves the temporary file, too: [`TraceFile::temporary`] says which.)
 //!
 //! A file is read whole, too, and so a device or a pipe is none: it may have no end.
 //!
@@ -122,6 +122,18 @@ impl TraceFile {
     /// Where the trace will be.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the trace is until then, for who may have to end without a word; `None` if it goes to a device or a pipe.
+    pub fn temporary(&self) -> Option<&Path> {
+        let target = match &self.output {
+            Output::Plain(out) => out.get_ref(),
+            Output::Zstd(out) => out.get_ref().get_ref(),
+        };
+        match target {
+            Target::Temporary(file) => Some(file.path()),
+            Target::Special(_) => None,
+        }
     }
 
     /// Makes the file durable and gives it its name.
@@ -284,6 +296,7 @@ mod tests {
         let mut file = TraceFile::create(&path).unwrap();
         file.write_all(b"after").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"before");
+        assert!(file.temporary().unwrap().is_file());
         file.commit().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"after");
         assert_eq!(names(directory.path()), ["run.jsonl"]);
