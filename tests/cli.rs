@@ -1007,7 +1007,7 @@ mod process {
         let path = directory.path().join("run.jsonl");
         let long = ["--set", "span_ms=3600000", "--set", "calls=1000", "--trace", path.to_str().unwrap()];
         let child = snowglobe(&[&["run", "raft/right"], &long[..]].concat()).spawn().unwrap();
-        let begun = || names(directory.path()).iter().any(|name| name.ends_with(".tmp"));
+        let begun = || !names(directory.path()).is_empty();
         while !begun() {
             std::thread::sleep(Duration::from_millis(10));
         }

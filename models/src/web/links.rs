@@ -2,8 +2,9 @@
 //! how deep it stands.
 //!
 //! HTML's rules for markup that is not well-formed look through all open elements, and may open again all that were
-//! closed. On a page made for it that takes time with the square of its length, and so the depth and the number of
-//! elements are bounded; pages that people write are far below either.
+//! closed; and the parser compares each attribute with all before it in its tag. On a page made for it that takes time
+//! with the square of its length, and so the depth, the number of elements and that of attributes are bounded; pages that
+//! people write are far below all three.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -13,10 +14,14 @@ use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeBuilderOpts, TreeSink};
 use html5ever::{Attribute, ExpandedName, ParseOpts, QualName, expanded_name, local_name, ns};
 
+use super::attributes::most_attributes;
+
 /// How deep elements may stand in each other. Browsers stop at a few hundred.
 const DEPTH_MAX: usize = 6_000;
 /// How many elements a page may have beyond one for each of its bytes.
 const SPARE_ELEMENTS: usize = 1_000;
+/// How many attributes an element may have.
+const ATTRIBUTES_MAX: usize = 10_000;
 /// How many bytes are parsed between two looks at the bounds.
 const PIECE: usize = 1 << 12;
 
@@ -35,12 +40,17 @@ pub(super) enum Tangled {
     Depth,
     #[error("its markup stands for more elements than it has bytes")]
     Elements,
+    #[error("an element of it has more than {ATTRIBUTES_MAX} attributes")]
+    Attributes,
 }
 
 /// The references of a page as a browser without scripts reads it: what a `noscript` holds is markup.
 pub(super) fn references(page: &str) -> Result<References, Tangled> {
     let tree_builder = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
     let options = ParseOpts { tree_builder, ..ParseOpts::default() };
+    if most_attributes(page.as_bytes()) > ATTRIBUTES_MAX {
+        return Err(Tangled::Attributes);
+    }
     let mut parser = html5ever::parse_document(Links::default(), options);
     let mut parsed = 0;
     while parsed < page.len() {
@@ -239,5 +249,21 @@ mod tests {
         let opened = (0..1_500).map(|n| format!("<b class={n}>")).collect::<Vec<_>>().concat();
         let page = format!("<p>{opened}{}", "x</p><p>".repeat(100_000));
         assert_eq!(links(&page).unwrap_err(), Tangled::Elements);
+    }
+
+    #[test]
+    fn attributes_without_end_take_no_time() {
+        let many = |count: usize| (0..count).map(|n| format!("a{n}='>' ")).collect::<Vec<_>>().concat();
+        assert_eq!(links(&format!("<a {} href=x>", many(1_000))).unwrap(), ["x"]);
+        for tag in ["a", "/a", "script", "p/"] {
+            let page =
+                format!("<title>a<b</title><!-- <c --><script>1<d \"</script><{tag} {}>", many(100_000));
+            assert_eq!(links(&page).unwrap_err(), Tangled::Attributes, "{tag}");
+        }
+        // What looks like attributes within text, a comment or a value is none.
+        let words = "a ".repeat(100_000);
+        let page =
+            format!("<!-- <a {words} --><script><a {words}</script><p title='<a {words}'><a href=x>{words}");
+        assert_eq!(links(&page).unwrap(), ["x"]);
     }
 }

@@ -20,6 +20,7 @@ use petgraph::graph::{DiGraph, Edge, NodeIndex};
 use petgraph::visit::{Bfs, Walker};
 use serde::{Deserialize, Serialize};
 
+mod attributes;
 mod canned;
 mod generate;
 mod json;
