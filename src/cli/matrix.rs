@@ -125,9 +125,11 @@ pub(super) fn matrix(console: &mut Console<'_, '_>, verb: &MatrixVerb) -> Result
         let command = words::command(&console.program, &*cell.prepared, first.unwrap_or(0), &[]);
         writeln!(out, "  {command}")?;
     }
+    let seeds = verb.seeds.end - verb.seeds.start;
+    let measured = format!("{} of {}", count(cells.len() as u64, "cell"), count(seeds, "seed"));
     match wrong.len() {
-        0 => writeln!(out, "{}: all as expected", count(cells.len() as u64, "cell"))?,
-        wrong => writeln!(out, "{}: {wrong} not as expected", count(cells.len() as u64, "cell"))?,
+        0 => writeln!(out, "{measured}: all as expected")?,
+        wrong => writeln!(out, "{measured}: {wrong} not as expected")?,
     }
     Ok(Exit::holds(agrees))
 }
