@@ -589,7 +589,7 @@ fn impossible_settings_are_refused() {
 #[test]
 fn seeds_and_counts_that_are_none_are_refused() {
     let seed = "a seed is a number such as 42, or 0x2a in hexadecimal";
-    for wrong in ["ten", "0x", "1.5", ""] {
+    for wrong in ["ten", "0x", "1.5", "-1", ""] {
         let sentence = refusal(&["run", "counter/right", "--seed", wrong]);
         assert!(
             sentence.starts_with("snowglobe: ") && (wrong.is_empty() || sentence.ends_with(seed)),
@@ -598,6 +598,7 @@ fn seeds_and_counts_that_are_none_are_refused() {
     }
     let seeds = |range| refusal(&["sweep", "counter/right", "--seeds", range]);
     assert_eq!(seeds("x..2"), format!("snowglobe: invalid value 'x..2' for '--seeds <SEEDS>': {seed}"));
+    assert!(seeds("-1").ends_with(seed));
     assert!(seeds("5..5").ends_with(": the range is empty"));
     assert!(seeds("0").ends_with(": the range is empty"));
     assert!(seeds("9..3").ends_with(": the range is reversed: did you mean 3..9?"));

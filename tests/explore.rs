@@ -269,7 +269,10 @@ fn what_the_verb_cannot_use_is_refused_in_a_sentence() {
             vec![counter, "--max-runs", "0"],
             "invalid value '0' for '--max-runs <N>': 0 is not in 1..18446744073709551615",
         ),
-        (vec![counter, "--max-depth", "-1"], "unexpected argument '-1' found"),
+        (
+            vec![counter, "--max-depth", "-1"],
+            "invalid value '-1' for '--max-depth <N>': -1 is not in 1..=4294967295",
+        ),
         (
             vec![counter, "--window", "long"],
             "invalid value 'long' for '--window <NANOS>': invalid digit found in string",

@@ -135,7 +135,7 @@ where
 {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let program = program(&args);
-    let result = Cli::command()
+    let result = command()
         .try_get_matches_from(args)
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(CliError::Arguments)
@@ -145,6 +145,15 @@ where
         Ok(exit) => exit,
         Err(error) => refuse(&error, &program, streams),
     }
+}
+
+/// The command line. A number below zero is a value, so that whoever reads it says what it has to be.
+fn command() -> clap::Command {
+    let values = |arg: clap::Arg| {
+        let takes_values = arg.get_action().takes_values();
+        arg.allow_negative_numbers(takes_values)
+    };
+    Cli::command().mut_subcommands(|verb| verb.mut_args(values))
 }
 
 impl Console<'_, '_> {
