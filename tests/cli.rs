@@ -1003,21 +1003,23 @@ mod process {
 
     #[cfg(unix)]
     #[test]
-    fn an_interrupt_of_a_run_leaves_neither_the_trace_nor_a_part_of_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("run.jsonl");
-        let long = ["--set", "span_ms=3600000", "--set", "calls=1000", "--trace", path.to_str().unwrap()];
-        let child = snowglobe(&[&["run", "raft/right"], &long[..]].concat()).spawn().unwrap();
-        let begun = || !names(directory.path()).is_empty();
-        while !begun() {
-            std::thread::sleep(Duration::from_millis(10));
+    fn who_ends_a_run_early_finds_neither_its_trace_nor_a_part_of_it() {
+        for signal in ["-INT", "-TERM"] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("run.jsonl");
+            let long = ["--set", "span_ms=3600000", "--set", "calls=1000", "--trace", path.to_str().unwrap()];
+            let child = snowglobe(&[&["run", "raft/right"], &long[..]].concat()).spawn().unwrap();
+            while names(directory.path()).is_empty() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            // The file is there an instant before the handler is.
+            std::thread::sleep(Duration::from_millis(200));
+            let kill = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+            assert!(kill.success());
+            let output = child.wait_with_output().unwrap();
+            let err = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(130), "{signal}: {err}");
+            assert_eq!(names(directory.path()), Vec::<String>::new(), "{signal}");
         }
-        // The file is there an instant before the handler is.
-        std::thread::sleep(Duration::from_millis(200));
-        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(names(directory.path()), Vec::<String>::new());
     }
 }

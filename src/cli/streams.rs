@@ -76,7 +76,8 @@ impl<'o> Streams<'o> {
         Arc::clone(&self.stop)
     }
 
-    /// From here on Ctrl-C asks the verb to stop and to report what it has. The second one ends the process.
+    /// From here on Ctrl-C, and whoever else asks the process to end, asks the verb to stop and to report what it has. The
+    /// second time ends the process.
     pub(super) fn catch_interrupt(&self) {
         if !self.owns_process {
             return;
@@ -90,7 +91,8 @@ impl<'o> Streams<'o> {
         });
     }
 
-    /// From here on Ctrl-C ends the process, and this file with it, which nobody has asked for by its name.
+    /// From here on Ctrl-C ends the process, and this file with it, which nobody has asked for by its name; and so does
+    /// whoever else asks the process to end.
     pub(super) fn remove_at_interrupt(&self, file: PathBuf) {
         if !self.owns_process {
             return;
