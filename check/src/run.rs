@@ -171,13 +171,16 @@ pub(crate) struct TypedRunner<'p, S: Scenario> {
     prepared: &'p TypedPrepared<S>,
     world: World<S::Process>,
     history: History<Note<S>>,
+    /// Kept for their memory.
+    candidates: Vec<Candidate>,
+    touches: Vec<Touch>,
 }
 
 impl<'p, S: Scenario> TypedRunner<'p, S> {
     pub(crate) fn new(prepared: &'p TypedPrepared<S>) -> Self {
         let boot = Arc::clone(&prepared.setup.boot);
         let world = World::new(prepared.setup.config.clone(), 0, move |node| boot(node));
-        Self { prepared, world, history: History::default() }
+        Self { prepared, world, history: History::default(), candidates: Vec::new(), touches: Vec::new() }
     }
 
     fn observed<O: Observer<<S::Process as Process>::Message>>(
@@ -187,7 +190,7 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
         rekey: Option<(Nanos, u64)>,
         observer: &mut O,
     ) -> Outcome {
-        let Self { prepared, world, history } = self;
+        let Self { prepared, world, history, .. } = self;
         history.clear();
         world.reset(seed, overrides.clone());
         if let Some((time, key)) = rekey {
@@ -200,7 +203,7 @@ impl<'p, S: Scenario> TypedRunner<'p, S> {
     }
 
     fn judge(&self, seed: u64, ending: Ending, panicked_at: Option<String>) -> Outcome {
-        let Self { prepared, world, history } = self;
+        let Self { prepared, world, history, .. } = self;
         let findings = world.findings().to_vec();
         let mut judgement = Judgement { time: world.now(), violations: findings, ..Judgement::default() };
         if let Some(violation) = world.violation() {
@@ -252,8 +255,7 @@ impl<S: Scenario> TypedRunner<'_, S> {
         driver: &mut dyn Driver,
         (told, told_now): (O, &Cell<bool>),
     ) -> Option<Ending> {
-        let Self { prepared, world, history } = self;
-        let (mut candidates, mut touches) = (Vec::new(), Vec::new());
+        let Self { prepared, world, history, candidates, touches } = self;
         // The event that was fired last, and the time before it, and whether its node was up.
         let mut last: Option<(Candidate, Nanos, bool)> = None;
         let mut gave_up = false;
@@ -264,7 +266,7 @@ impl<S: Scenario> TypedRunner<'_, S> {
                     touches.clear();
                     touches.push(Touch::NODE);
                     if let Some(node) = event.node {
-                        world.take_touched(node, &mut touches);
+                        world.take_touched(node, touches);
                     }
                     // A fault concerns every node; and what comes to one before it starts or after it crashed comes to nothing.
                     let is_up = event.node.is_some_and(|node| world.process(node).is_some());
@@ -277,7 +279,7 @@ impl<S: Scenario> TypedRunner<'_, S> {
                     if world.now() > before {
                         touches.push(Touch { writes: true, ..Touch::TIME });
                     }
-                    driver.fired(&touches);
+                    driver.fired(touches);
                 }
                 if let Some(violation) = prepared.scenario.invariant(world) {
                     world.end_violated(violation);
@@ -287,11 +289,11 @@ impl<S: Scenario> TypedRunner<'_, S> {
             let chosen = if let Some(planned) = driver.planned() {
                 planned
             } else {
-                world.candidates(window, &mut candidates);
+                world.candidates(window, candidates);
                 if candidates.is_empty() {
                     return None;
                 }
-                let id = driver.choose(world.now(), &candidates);
+                let id = driver.choose(world.now(), candidates);
                 let chosen = id.and_then(|id| candidates.iter().find(|candidate| candidate.id == id));
                 gave_up = chosen.is_none();
                 *chosen?

@@ -347,13 +347,16 @@ impl<T> Queue<T> {
     /// The same event, which is no longer pending but still in its place.
     pub(crate) fn surface(&mut self, id: EventId) -> Option<Surfaced> {
         self.close_hole();
-        let (place, key) = (ROOT..)
-            .zip(self.keys())
-            .filter(|(_, key)| {
-                let slot = &self.slots[slot_of(*key)];
-                slot.id == id && slot.event.is_some()
-            })
-            .min_by_key(|(_, key)| *key)?;
+        let (mut place, mut key) = (ROOT, NO_KEY);
+        for other in ROOT..ROOT + self.keys {
+            let slot = &self.slots[slot_of(self.key(other))];
+            if slot.id == id && slot.event.is_some() && self.key(other) < key {
+                (place, key) = (other, self.key(other));
+            }
+        }
+        if key == NO_KEY {
+            return None;
+        }
         self.remove_at(place);
         Some(Surfaced { time: (key >> 64) as u64, slot: SlotId(key as u32) })
     }

@@ -52,7 +52,7 @@ struct Asleep {
 /// What an event touched, shared by all levels that remember it.
 #[derive(Clone, Default, Debug)]
 struct Touched {
-    all: Rc<[Touch]>,
+    all: Rc<Vec<Touch>>,
     /// A bit for each object that was only looked at, and for each that may have been changed: most pairs of events have
     /// no bit in common, and are not compared touch by touch.
     looked_at: u64,
@@ -99,7 +99,7 @@ impl Search {
         }
         if to_its_end && self.at > self.known {
             // The last event ended the run by a violation before anybody could say what it touched: everything.
-            self.levels[self.at - 1].touched = Touched::new(&[Touch::EVERYTHING, HISTORY]);
+            self.levels[self.at - 1].touched.set(&[Touch::EVERYTHING, HISTORY]);
             self.settle(true);
         }
     }
@@ -110,13 +110,13 @@ impl Search {
         self.cut = false;
         while self.len > 0 {
             let level = &mut self.levels[self.len - 1];
-            if self.what.reduction {
-                let (event, touched) = (*level.event(), level.touched.clone());
-                level.asleep.push(Asleep { event, touched });
-            }
             while let Some(next) = level.todo.pop() {
                 if level.tried.contains(&next) || level.is_asleep(next) {
                     continue;
+                }
+                if self.what.reduction {
+                    let (event, touched) = (*level.event(), level.touched.clone());
+                    level.asleep.push(Asleep { event, touched });
                 }
                 let index = level.pending.iter().position(|event| event.id == next);
                 level.chosen = index.expect("what is to be tried is pending");
@@ -280,7 +280,7 @@ impl Driver for Search {
     }
 
     fn fired(&mut self, touches: &[Touch]) {
-        self.levels[self.at - 1].touched = Touched::new(touches);
+        self.levels[self.at - 1].touched.set(touches);
         self.settle(false);
     }
 }
@@ -300,11 +300,20 @@ impl Level {
 }
 
 impl Touched {
-    fn new(touches: &[Touch]) -> Self {
-        let bits = |writes| {
-            touches.iter().filter(|touch| touch.writes == writes).fold(0, |bits, touch| bits | bit(*touch))
-        };
-        Self { all: touches.into(), looked_at: bits(false), changed: bits(true) }
+    /// Takes these instead, in the same memory unless somebody else remembers what was there.
+    fn set(&mut self, touches: &[Touch]) {
+        match Rc::get_mut(&mut self.all) {
+            Some(all) => {
+                all.clear();
+                all.extend_from_slice(touches);
+            }
+            None => self.all = Rc::new(touches.to_vec()),
+        }
+        (self.looked_at, self.changed) = (0, 0);
+        for touch in touches {
+            let bits = if touch.writes { &mut self.changed } else { &mut self.looked_at };
+            *bits |= bit(*touch);
+        }
     }
 
     fn may_conflict(&self, other: &Self) -> bool {

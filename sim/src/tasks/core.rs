@@ -607,6 +607,10 @@ impl Core {
     #[inline(never)]
     fn note_touch(&self, touch: Touch) {
         let mut touched = self.touched.borrow_mut();
+        if touched.capacity() == 0 {
+            // Each run that is explored has a core of its own: let this grow once in it.
+            touched.reserve(16);
+        }
         if !touched.contains(&touch) {
             touched.push(touch);
         }
