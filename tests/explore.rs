@@ -8,10 +8,12 @@ use std::fmt::Write as _;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::{Map, Value, json};
-use snowglobe::check::{Explore, ExploreReport, Prepared, explore};
+use snowglobe::check::{
+    Catalogue, Explore, ExploreReport, Judgement, Prepared, Run, Scenario, Setup, explore,
+};
 use snowglobe::cli::{self, Exit, Streams};
-use snowglobe::sim::Overrides;
-use snowglobe::sim::tasks::DATA_RACE;
+use snowglobe::sim::tasks::{DATA_RACE, Runtime, Tasks};
+use snowglobe::sim::{Config, Overrides};
 use support::assert_golden;
 
 /// Programs with more interleavings than this are looked at as far as that.
@@ -119,6 +121,79 @@ fn priorities_find_in_few_seeds_what_needs_few_steps_in_one_order() {
     }
 }
 
+/// A bug of depth two: all of what one task does must fall between two steps of another.
+struct LongRead;
+
+/// How many steps each of the two tasks makes before and between what matters.
+const STEPS: usize = 40;
+const UNCHANGED: &str = "nobody reads what is half written";
+
+impl Scenario for LongRead {
+    type Process = Tasks<()>;
+    type Settings = ();
+
+    fn name(&self) -> String {
+        "long-read".to_owned()
+    }
+
+    fn about(&self) -> String {
+        "a task reads for as long as another is in the middle of its writes".to_owned()
+    }
+
+    fn defaults(&self) {}
+
+    fn setup(&self, (): &()) -> Result<Setup<Tasks<()>>, String> {
+        Ok(Setup::new(vec!["program".to_owned()], Config::new(1), |_| Tasks::new(write_and_read)))
+    }
+
+    fn judge(&self, (): &(), _: &Run<'_, Tasks<()>>, _: &mut Judgement) {}
+}
+
+async fn write_and_read(rt: Runtime<()>) {
+    let halves = rt.mutex("halves", 0);
+    let (written, other) = (halves.clone(), rt.clone());
+    let writer = rt.spawn("writer", async move {
+        for _ in 0..STEPS {
+            other.yield_now().await;
+        }
+        *written.lock().await += 1;
+        *written.lock().await += 1;
+    });
+    let other = rt.clone();
+    let reader = rt.spawn("reader", async move {
+        let mut half_written = true;
+        for _ in 0..STEPS {
+            half_written &= *halves.lock().await == 1;
+        }
+        if half_written {
+            other.violate(UNCHANGED, "the whole of a long read fell between two writes");
+        }
+    });
+    writer.await;
+    reader.await;
+}
+
+/// Two tasks and their main take about 90 steps: with exactly one change of priorities, one run in `3 * 90` has the bug at least.
+/// Changes are thrown for each step, one in a run on the average: that leaves a third of it.
+#[test]
+fn priorities_find_a_bug_of_depth_two_more_often_than_dice_for_each_step() {
+    const SEEDS: u64 = 3_000;
+    let catalogue = Catalogue::new().with(LongRead);
+    let found = |schedule: &str| {
+        let schedule = format!("schedule={schedule}");
+        let seeds = format!("0..{SEEDS}");
+        let args = ["sweep", "long-read", "--set", &schedule, "--seeds", &seeds, "--json"];
+        let json = ask_of(&catalogue, &args).json();
+        let properties = json["properties"].as_array().expect("a list");
+        let of_it = properties.iter().find(|violated| violated["property"] == UNCHANGED);
+        of_it.map_or(0, |violated| violated["runs"].as_u64().expect("a number"))
+    };
+    let (dice, one_order, two_orders) = (found("preemptive"), found("pct:1:90"), found("pct:2:90"));
+    assert_eq!(one_order, 0, "without a change of priorities, one of the two runs to its end first");
+    assert!(3 * two_orders >= SEEDS / (3 * 90), "found in {two_orders} of {SEEDS} runs");
+    assert!(two_orders >= 5 * dice, "{two_orders} runs with priorities, {dice} with dice for each step");
+}
+
 struct Answer {
     out: String,
     err: String,
@@ -132,9 +207,12 @@ impl Answer {
 }
 
 fn ask(args: &[&str]) -> Answer {
+    ask_of(&snowglobe::models::catalogue(), args)
+}
+
+fn ask_of(catalogue: &Catalogue, args: &[&str]) -> Answer {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let catalogue = snowglobe::models::catalogue();
-    let exit = cli::run(&catalogue, ["snowglobe"].iter().chain(args), &mut Streams::new(&mut out, &mut err));
+    let exit = cli::run(catalogue, ["snowglobe"].iter().chain(args), &mut Streams::new(&mut out, &mut err));
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     Answer { out: text(out), err: text(err), exit }
 }
@@ -310,6 +388,18 @@ fn a_failing_schedule_is_shrunk_to_the_picks_that_matter() {
     let picks = json["overrides"].as_array().expect("a list");
     assert_eq!(picks.len(), 2);
     assert_eq!(ask(&["replay", &left]).exit, Exit::Holds);
+    // Each is told as the step of a task, among the steps of all.
+    let explained = ask(&["explain", &left]).out;
+    let in_words = json["schedule"].as_array().expect("a list");
+    assert_eq!(in_words.len(), 2);
+    for pick in in_words {
+        let pick = pick.as_str().expect("a sentence");
+        assert!(pick.starts_with("step ") && pick.contains(" of task "), "{pick}");
+        assert!(explained.contains(&format!("{pick}\n              without it: ")), "{explained}");
+        let step = pick.split(" goes before ").next().expect("the first part");
+        let told = |line: &&str| line.starts_with("! ") && line.contains(step);
+        assert_eq!(explained.lines().filter(told).count(), 1, "{step}: {explained}");
+    }
     // Without either of the two it does not happen.
     for kept in picks {
         let one = path("one.json");

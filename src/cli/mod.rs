@@ -26,6 +26,7 @@ mod replay;
 mod report;
 mod run;
 mod shrink;
+mod steps;
 mod story;
 mod streams;
 mod sweep;

@@ -2,7 +2,8 @@
 //! involved, and for each fault what happens without it.
 //!
 //! The chain is what lies both after the first fault and before the evidence, with the evidence that is older. A message
-//! that was lost causes nothing, so those that left the chain and had not arrived are told too.
+//! that was lost causes nothing, so those that left the chain and had not arrived are told too. Where nothing but the order
+//! of steps decides, the steps of all tasks are told, one after the other.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -16,6 +17,7 @@ use sim::{EventId, Overrides};
 use traces::{Causality, Event, Kind, Trace};
 
 use super::error::CliError;
+use super::steps::Steps;
 use super::words::{count, millis};
 use super::{explain, files, story};
 
@@ -241,13 +243,16 @@ pub(super) fn faults_listed(
 ) -> Result<Vec<FaultText>, CliError> {
     let name = prepared.name();
     let trace = files::remembered(prepared, seed, &resolved.overrides, &name)?.1;
+    let steps = Steps::of(&trace);
     let mut faults = Vec::new();
     for (event, decision) in resolved.overrides.iter() {
         let mut without = resolved.overrides.clone();
         without.unset(event, decision);
         let outcome = prepared.runner().run(seed, &without);
         let text = check::OverrideText::from((event, decision));
-        let name = resolved.name(&text).map_or_else(|| format!("decision about {event}"), str::to_owned);
+        let name = resolved.name(&text).map(str::to_owned);
+        let name = name.or_else(|| steps.pick(&trace, event, decision));
+        let name = name.unwrap_or_else(|| format!("decision about {event}"));
         let line = trace.find(event).next().or_else(|| trace.events().find(|line| line.by == event));
         let time = line.map_or(0, |event| event.t);
         faults.push(FaultText { fault: name, time, without: what_else(&outcome, property) });
@@ -284,7 +289,8 @@ fn chain(trace: &Trace, evidence: &[EventId], decided: &[EventId], from: u64) ->
     let causality = Causality::of(trace);
     let shows: BTreeSet<usize> =
         evidence.iter().flat_map(|id| trace.find(*id)).map(|event| event.index).collect();
-    let past: BTreeSet<usize> = if shows.is_empty() {
+    let steps = by_schedule(trace, &shows, decided).then(|| Steps::of(trace));
+    let past: BTreeSet<usize> = if shows.is_empty() || steps.is_some() {
         (0..trace.len()).collect()
     } else {
         causality.past_of_all(shows.iter().copied()).into_iter().collect()
@@ -303,14 +309,16 @@ fn chain(trace: &Trace, evidence: &[EventId], decided: &[EventId], from: u64) ->
         .find(|place| trace.event(*place).kind == Kind::Invoke)
         .unwrap_or(begin)
         .min(begin);
+    let opened = if steps.is_some() { 0 } else { opened };
     let missed = |event: &Event<'_>| {
         event.kind == Kind::Send
             && is_lost(event)
             && causality.cause(event.index).is_some_and(|cause| past.contains(&cause))
     };
-    let quiet = |event: &Event<'_>| {
-        matches!(event.kind, Kind::Timer | Kind::Task | Kind::Check | Kind::Pick)
-            || story::is_step(trace, event.index)
+    let quiet = |event: &Event<'_>| match event.kind {
+        Kind::Timer | Kind::Check | Kind::Pick => true,
+        Kind::Task => steps.is_none(),
+        _ => steps.is_none() && story::is_step(trace, event.index),
     };
     // What shows the violation may be older than the fault: the first of two executions.
     let places: Vec<usize> = (0..=end)
@@ -324,6 +332,16 @@ fn chain(trace: &Trace, evidence: &[EventId], decided: &[EventId], from: u64) ->
     let step = |place: &usize| {
         let event = trace.event(*place);
         let (who, what) = story::words(&event);
+        let name = steps.as_ref().filter(|_| event.kind == Kind::Fire).and_then(|steps| steps.name(event.id));
+        let why = match &steps {
+            Some(steps) if name.is_some() => {
+                steps.woken_by(&event).map_or_else(String::new, |task| format!("woken by {task}"))
+            }
+            // It follows the step, or the start, in which it was asked for.
+            Some(_) if matches!(event.kind, Kind::Task | Kind::Note) => String::new(),
+            _ => why(trace, &causality, &event),
+        };
+        let what = name.unwrap_or(what);
         Step {
             t: event.t,
             id: event.id.to_string(),
@@ -331,11 +349,20 @@ fn chain(trace: &Trace, evidence: &[EventId], decided: &[EventId], from: u64) ->
             evidence: shows.contains(place),
             who,
             what,
-            why: why(trace, &causality, &event),
+            why,
             place: *place,
         }
     };
     (places.len(), told.iter().map(step).collect())
+}
+
+/// Whether it is the order of steps that has to be told: some of it was fixed, or nothing else was decided, and what shows the
+/// violation is no more than that a program began.
+fn by_schedule(trace: &Trace, shows: &BTreeSet<usize>, decided: &[EventId]) -> bool {
+    let begins = |place: &usize| trace.event(*place).kind == Kind::Boot;
+    let only_begins = !shows.is_empty() && shows.iter().all(begins);
+    trace.events().any(|event| event.kind == Kind::Pick)
+        || decided.is_empty() && only_begins && trace.events().any(|event| event.kind == Kind::Task)
 }
 
 /// Why an event happened, in a few words.

@@ -8,9 +8,11 @@ use check::{Expectation, OtherwiseText, Outcome, OverrideLine, Reproduction};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use traces::Kind;
 
 use super::error::CliError;
 use super::options::{self, Settings};
+use super::steps::Steps;
 use super::sweep::{Stopwatch, progress_bar};
 use super::words::{self, count, millis};
 use super::{Console, Exit, files, report};
@@ -71,6 +73,8 @@ struct Text {
     digest: String,
     overrides: Vec<OverrideLine>,
     otherwise: OtherwiseText,
+    /// The picks that are left, in words.
+    schedule: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -108,7 +112,7 @@ pub(super) fn shrink(console: &mut Console<'_, '_>, verb: &Shrink) -> Result<Exi
     let prepared = &*prepared;
     bar.finish_and_clear();
     console.say(watch.speed(shrunk.runs));
-    let text = Text::new(prepared, verb.seed, &shrunk);
+    let text = Text::new(prepared, verb.seed, &shrunk)?;
     if verb.output.is_some() || verb.test.is_some() {
         let expect =
             Expectation { property: Some(shrunk.property.clone()), digest: Some(text.digest.clone()) };
@@ -135,9 +139,10 @@ pub(super) fn shrink(console: &mut Console<'_, '_>, verb: &Shrink) -> Result<Exi
 }
 
 impl Text {
-    fn new(prepared: &dyn check::Prepared, seed: u64, shrunk: &Shrunk) -> Self {
+    fn new(prepared: &dyn check::Prepared, seed: u64, shrunk: &Shrunk) -> Result<Self, CliError> {
         let violation = shrunk.outcome.violations.iter().find(|v| v.property == shrunk.property);
-        Self {
+        let schedule = if shrunk.picks.1 > 0 { picks(prepared, seed, shrunk)? } else { Vec::new() };
+        Ok(Self {
             scenario: prepared.name(),
             settings: prepared.changes(),
             seed,
@@ -153,7 +158,8 @@ impl Text {
             digest: format!("{:016x}", shrunk.outcome.digest),
             overrides: check::tell(prepared, seed, &shrunk.overrides),
             otherwise: shrunk.overrides.otherwise().into(),
-        }
+            schedule,
+        })
     }
 
     fn write(&self, out: &mut dyn Write) -> Result<(), CliError> {
@@ -176,9 +182,14 @@ impl Text {
         }
         if self.needed.is_empty() {
             let why = if self.picks > 0 { "the schedule alone does" } else { "delays and order alone do" };
-            return Ok(writeln!(out, "\nno fault is needed: {why} it")?);
+            writeln!(out, "\nno fault is needed: {why} it")?;
         }
-        writeln!(out)?;
+        if !self.needed.is_empty() || !self.schedule.is_empty() {
+            writeln!(out)?;
+        }
+        for pick in &self.schedule {
+            writeln!(out, "            {pick}")?;
+        }
         for needed in &self.needed {
             writeln!(out, "{:>10}  {}", millis(needed.time), needed.fault)?;
             if let Some(without) = &needed.without {
@@ -187,6 +198,16 @@ impl Text {
         }
         Ok(())
     }
+}
+
+/// The picks that are left, in the order of the run.
+fn picks(prepared: &dyn check::Prepared, seed: u64, shrunk: &Shrunk) -> Result<Vec<String>, CliError> {
+    let trace = files::remembered(prepared, seed, &shrunk.overrides, &prepared.name())?.1;
+    let steps = Steps::of(&trace);
+    let place = |id| trace.find(id).find(|event| event.kind != Kind::Timer).map(|event| event.index);
+    let mut decided: Vec<_> = shrunk.overrides.iter().collect();
+    decided.sort_by_key(|(id, _)| place(*id));
+    Ok(decided.into_iter().filter_map(|(id, decision)| steps.pick(&trace, id, decision)).collect())
 }
 
 /// A line for each fault that is left, and what happens without it.
