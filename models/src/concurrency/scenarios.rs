@@ -7,7 +7,7 @@ use sim::{Config, FaultPlan, Limits, SECONDS};
 
 use super::judge::{self, Judge};
 use super::programs::Running;
-use super::programs::calling_off::{self, Parent, Shutdown};
+use super::programs::calling_off::{self, Deadline, Parent, Shutdown};
 use super::programs::channels::{self, Pool};
 use super::programs::locks::{self, Waiting};
 use super::{NoMessage, Rt};
@@ -315,9 +315,16 @@ fn of_channels() -> Vec<ConcurrencyScenario> {
         right(
             "timeout",
             "an answer, or time",
-            channels::timeout,
+            |rt| channels::timeout(rt, true),
             judge::answer_or_time,
             &["the answer came in time", "time was up"],
+        ),
+        wrong(
+            "timeout-leak",
+            "an answer that comes too late waits for ever: there is no room for it, and nobody takes it",
+            |rt| channels::timeout(rt, false),
+            judge::nothing,
+            Expected::Violates(TASK_LEAK),
         ),
     ]
 }
@@ -355,9 +362,16 @@ fn of_calling_off() -> Vec<ConcurrencyScenario> {
         right(
             "deadlines",
             "of two deadlines, one's own and the parent's, the earlier counts",
-            calling_off::deadlines,
+            |rt| calling_off::deadlines(rt, Deadline::Earlier),
             judge::called_off,
             &["work was called off"],
+        ),
+        wrong(
+            "deadlines-of-ones-own",
+            "a query that was not made from the request goes on until its own deadline",
+            |rt| calling_off::deadlines(rt, Deadline::Own),
+            judge::called_off,
+            Expected::Violates(judge::CALLED_OFF),
         ),
     ]
 }

@@ -69,21 +69,32 @@ pub(in super::super) fn parent_and_child(rt: Rt, parent: Parent) -> Running {
     })
 }
 
-/// A query with a deadline of its own, and one with a later one than its request: the earlier counts.
-pub(in super::super) fn deadlines(rt: Rt) -> Running {
+/// Which deadline counts for a query.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Deadline {
+    /// The earlier of its own and its request's.
+    Earlier,
+    /// Its own alone: it was not made from the request.
+    Own,
+}
+
+/// A query with a deadline of its own, and one with a later one than its request. Neither must go on after the request's.
+pub(in super::super) fn deadlines(rt: Rt, counts: Deadline) -> Running {
     Box::pin(async move {
         let request = rt.cancellation("request").child_with_deadline("request", 20 * MILLIS);
-        let patient = request.child_with_deadline("patient", 60 * MILLIS);
+        let made_from = match counts {
+            Deadline::Earlier => request.clone(),
+            Deadline::Own => rt.cancellation("background"),
+        };
+        let patient = made_from.child_with_deadline("patient", 60 * MILLIS);
         let hasty = request.child_with_deadline("hasty", 10 * MILLIS);
         let tasks = [(1, patient), (2, hasty)]
             .map(|(who, query)| rt.spawn(("query", who), steps(rt.clone(), query, who, 1_000)));
         request.cancelled().await;
-        tell(&rt, "deadline", rt.now() / MILLIS);
+        tell(&rt, "cancelled", rt.now() / MILLIS);
         for task in tasks {
             task.await;
         }
-        // Both have ended by now, and nothing had to be waited for.
-        tell(&rt, "cancelled", rt.now() / MILLIS);
     })
 }
 

@@ -164,12 +164,16 @@ pub(in super::super) fn worker_pool(rt: Rt, pool: Pool) -> Running {
     })
 }
 
-/// A request with a time limit, whose answer comes or does not.
-pub(in super::super) fn timeout(rt: Rt) -> Running {
+/// A request with a time limit, whose answer comes or does not. Without room for an answer that nobody waits for any more,
+/// whoever gives it waits for ever.
+pub(in super::super) fn timeout(rt: Rt, room: bool) -> Running {
     Box::pin(async move {
-        let (answer, answers) = rt.channel("answer", 1);
+        let (answer, answers) = rt.channel("answer", usize::from(room));
         let asked = rt.clone();
+        let kept = (!room).then(|| answers.clone());
         rt.spawn("server", async move {
+            // A Go channel is not closed by those who receive.
+            let _kept = kept;
             work(&asked).await;
             // Whoever asked may have given up.
             let _ = answer.send(1).await;
@@ -177,6 +181,10 @@ pub(in super::super) fn timeout(rt: Rt) -> Running {
         match rt.select(answers.recv(), rt.sleep(5 * MILLIS)).await {
             Either::Left(_) => tell(&rt, "answered", 1),
             Either::Right(()) => tell(&rt, "gave up", 1),
+        }
+        if !room {
+            // The program goes on with something else.
+            rt.sleep(20 * MILLIS).await;
         }
     })
 }
