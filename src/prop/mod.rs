@@ -10,14 +10,16 @@
 //! snowglobe::prop::Check::new(0..20).entry(scenario).unwrap();
 //! ```
 //!
-//! [`strategies`] makes networks, plans of faults, configurations and workloads. A test in `proptest!` gives one to its
-//! scenario and returns what [`Check::case`] says: proptest then shrinks the value, and the schedule of the smallest value is
-//! shrunk here, once for each failure, so that neither undoes the work of the other.
+//! [`strategies`] makes networks, plans of faults, configurations and workloads. [`Check::worlds`] runs a scenario in as many
+//! of them: proptest shrinks the world first, as long as the same property is violated in it, and then the schedule of the
+//! smallest world is shrunk here, so that neither undoes the work of the other. A test in `proptest!` returns what
+//! [`Check::case`] says.
 //!
 //! Deliberately absent: threads. A test runner has its own.
 
 pub mod strategies;
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,8 @@ use std::sync::atomic::AtomicBool;
 
 use check::shrink::{Shrink, Shrunk};
 use check::{Catalogue, Entry, Expectation, Outcome, Prepared, Reproduction, Scenario};
-use proptest::test_runner::TestCaseError;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use serde_json::{Map, Value};
 use sim::Overrides;
 
@@ -35,6 +38,8 @@ use crate::cli::{fault_lines, run_command};
 const RUNS_MAX: u64 = 10_000;
 /// How many lines the reason has.
 const REASON_LINES: usize = 3;
+/// How many worlds a scenario is run in.
+const WORLDS: u32 = 64;
 
 /// Runs a scenario with its default settings from these seeds.
 ///
@@ -51,12 +56,14 @@ pub struct Check {
     settings: Map<String, Value>,
     regressions: Option<PathBuf>,
     program: String,
+    worlds: u32,
 }
 
 impl Check {
     /// A test with these seeds.
     pub fn new(seeds: Range<u64>) -> Self {
-        Self { seeds, settings: Map::new(), regressions: None, program: "snowglobe".to_owned() }
+        let program = "snowglobe".to_owned();
+        Self { seeds, settings: Map::new(), regressions: None, program, worlds: WORLDS }
     }
 
     /// Changes a setting of the scenario.
@@ -77,6 +84,12 @@ impl Check {
         self
     }
 
+    /// In how many worlds [`Check::worlds`] runs a scenario, if not in 64.
+    pub const fn count(mut self, worlds: u32) -> Self {
+        self.worlds = worlds;
+        self
+    }
+
     /// Runs it.
     ///
     /// # Panics
@@ -87,12 +100,74 @@ impl Check {
         }
     }
 
-    /// The same for a test in `proptest!`.
+    /// The same for a test in `proptest!`. Regressions are run; a failure is not written, as proptest goes on to smaller
+    /// ones.
     ///
     /// # Errors
     /// What was violated.
     pub fn case(&self, scenario: impl Scenario) -> Result<(), TestCaseError> {
-        self.of(scenario).map_err(|failure| TestCaseError::fail(failure.to_string()))
+        let catalogue = Catalogue::new().with(scenario);
+        let outcome = self.run_regressions(only(&catalogue)).and_then(|()| {
+            let (prepared, failing) = self.first_failing(only(&catalogue))?;
+            failing.map_or(Ok(()), |failing| Err(self.failure(&*prepared, &failing)))
+        });
+        outcome.map_err(|failure| TestCaseError::fail(failure.to_string()))
+    }
+
+    /// Runs a scenario in worlds out of a strategy, the same ones each time; in each from all seeds.
+    ///
+    /// # Panics
+    /// If a regression or a seed violates something in one of them: with the smallest such world.
+    pub fn worlds<W: Strategy, S: Scenario>(&self, worlds: &W, scenario: impl Fn(W::Value) -> S) {
+        if let Err(failure) = self.of_worlds(worlds, scenario) {
+            panic!("{failure}");
+        }
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// What was violated.
+    pub fn of_worlds<W: Strategy, S: Scenario>(
+        &self,
+        worlds: &W,
+        scenario: impl Fn(W::Value) -> S,
+    ) -> Result<(), Failure> {
+        let config = Config { cases: self.worlds, failure_persistence: None, ..Config::default() };
+        let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let mut runner = TestRunner::new_with_rng(config, rng);
+        let catalogue = |world| Catalogue::new().with(scenario(world));
+        // They list what goes wrong, and any world will do.
+        let any = worlds.new_tree(&mut runner).map_err(|reason| Failure::of(reason.to_string()))?;
+        self.run_regressions(only(&catalogue(any.current())))?;
+        let violated = OnceCell::new();
+        let tried = runner.run(worlds, |world| {
+            let catalogue = catalogue(world);
+            let found = self.first_failing(only(&catalogue));
+            let (_, failing) = found.map_err(|failure| TestCaseError::fail(failure.to_string()))?;
+            match failing {
+                // A smaller world that violates something else is another story.
+                Some(failing) if *violated.get_or_init(|| failing.property.clone()) == failing.property => {
+                    Err(TestCaseError::fail(failing.property))
+                }
+                _ => Ok(()),
+            }
+        });
+        match tried {
+            Ok(()) => Ok(()),
+            Err(TestError::Abort(reason)) => Err(Failure::of(reason.to_string())),
+            Err(TestError::Fail(_, world)) => {
+                let text = format!("{world:?}");
+                let catalogue = catalogue(world);
+                let (prepared, failing) = self.first_failing(only(&catalogue))?;
+                let failing = failing.expect("a run that violated something does so again");
+                let mut failure = self.failure(&*prepared, &failing);
+                failure.found = format!("in the world {text}\n{}", failure.found);
+                // A command line does not know this world, but the reproduction needs none.
+                failure.command = format!("{} explain repro.json  # the text above", self.program);
+                Err(self.keep(failure, &*prepared, failing.seed))
+            }
+        }
     }
 
     /// Runs a scenario.
@@ -100,9 +175,7 @@ impl Check {
     /// # Errors
     /// What was violated.
     pub fn of(&self, scenario: impl Scenario) -> Result<(), Failure> {
-        let catalogue = Catalogue::new().with(scenario);
-        let entry = catalogue.iter().next().expect("it was just added");
-        self.entry(entry)
+        self.entry(only(&Catalogue::new().with(scenario)))
     }
 
     /// Runs a scenario out of a catalogue.
@@ -111,10 +184,23 @@ impl Check {
     /// What was violated.
     pub fn entry(&self, entry: &dyn Entry) -> Result<(), Failure> {
         self.run_regressions(entry)?;
+        let (prepared, failing) = self.first_failing(entry)?;
+        let Some(failing) = failing else { return Ok(()) };
+        let failure = self.failure(&*prepared, &failing);
+        Err(self.keep(failure, &*prepared, failing.seed))
+    }
+
+    /// The scenario with the settings of this test, and the first seed that violates something.
+    fn first_failing(&self, entry: &dyn Entry) -> Result<(Box<dyn Prepared>, Option<Failing>), Failure> {
         let prepared = entry.prepare(&self.settings).map_err(|error| Failure::of(error.to_string()))?;
         let mut runner = prepared.runner();
-        let failing = self.seeds.clone().find(|seed| !runner.run(*seed, &Overrides::default()).holds());
-        failing.map_or(Ok(()), |seed| Err(self.failure(&*prepared, seed)))
+        let failing = self.seeds.clone().find_map(|seed| {
+            let outcome = runner.run(seed, &Overrides::default());
+            let violation = outcome.violations.into_iter().next()?;
+            Some(Failing { seed, property: violation.property })
+        });
+        drop(runner);
+        Ok((prepared, failing))
     }
 
     /// Runs the reproductions of this scenario in the order of their names.
@@ -144,33 +230,55 @@ impl Check {
         Ok(())
     }
 
-    fn failure(&self, prepared: &dyn Prepared, seed: u64) -> Failure {
+    /// What a run that fails is shrunk to.
+    fn failure(&self, prepared: &dyn Prepared, failing: &Failing) -> Failure {
+        let seed = failing.seed;
         let what = Shrink { seed, overrides: Overrides::default(), runs_max: RUNS_MAX, jobs: 1 };
         let shrunk = check::shrink::shrink(prepared, &what, &AtomicBool::new(false), &|_| ());
         let shrunk = shrunk.ok().flatten().expect("a run that violated something does so again");
-        let text = reproduction(prepared, &shrunk);
         let name = prepared.name();
         let detail = shrunk.outcome.violations.iter().find(|v| v.property == shrunk.property);
         let detail = detail.map_or("", |violation| violation.detail.as_str());
-        let mut failure = Failure::of(format!("{name} violates \"{}\": {detail}", shrunk.property));
         let (left, runs) = (shrunk.needed.len(), shrunk.runs);
-        failure.found =
-            format!("seed {seed}, shrunk to {left} of {} faults after {runs} runs", shrunk.faults_before);
-        failure.reason = fault_lines(&shrunk);
-        failure.reason.truncate(REASON_LINES);
-        failure.command = run_command(&self.program, "explain", prepared, seed);
-        if let Some(directory) = &self.regressions {
-            let file = directory.join(format!("{}-{seed}.json", name.replace('/', "-")));
-            let written =
-                std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&file, text.as_bytes()));
-            match written {
-                Ok(()) => failure.command = format!("{} explain {}", self.program, file.display()),
-                Err(error) => failure.found = format!("{}; {}: {error}", failure.found, file.display()),
-            }
+        let mut reason = fault_lines(&shrunk);
+        reason.truncate(REASON_LINES);
+        Failure {
+            sentence: format!("{name} violates \"{}\": {detail}", shrunk.property),
+            found: format!(
+                "seed {seed}, shrunk to {left} of {} faults after {runs} runs",
+                shrunk.faults_before
+            ),
+            reproduction: Some(reproduction(prepared, &shrunk)),
+            reason,
+            command: run_command(&self.program, "explain", prepared, seed),
         }
-        failure.reproduction = Some(text);
+    }
+
+    /// Writes a failure into the directory of regressions, if there is one.
+    fn keep(&self, mut failure: Failure, prepared: &dyn Prepared, seed: u64) -> Failure {
+        let (Some(directory), Some(text)) = (&self.regressions, &failure.reproduction) else {
+            return failure;
+        };
+        let file = directory.join(format!("{}-{seed}.json", prepared.name().replace('/', "-")));
+        let written =
+            std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&file, text.as_bytes()));
+        match written {
+            Ok(()) => failure.command = format!("{} explain {}", self.program, file.display()),
+            Err(error) => failure.found = format!("{}; {}: {error}", failure.found, file.display()),
+        }
         failure
     }
+}
+
+/// A run that violates something.
+struct Failing {
+    seed: u64,
+    property: String,
+}
+
+/// The scenario of a catalogue that has one.
+fn only(catalogue: &Catalogue) -> &dyn Entry {
+    catalogue.iter().next().expect("it was just added")
 }
 
 /// What is left of a run, as a reproduction.
