@@ -664,7 +664,7 @@ fn files_that_are_not_what_they_should_be_are_refused() {
     };
     assert_eq!(
         repro(""),
-        "snowglobe: DIR/x.json: not a reproduction: EOF while parsing a value at line 1 column 0"
+        "snowglobe: DIR/x.json: not a reproduction: the text ends within a value at line 1 column 0"
     );
     assert_eq!(
         repro("hello"),
@@ -672,7 +672,7 @@ fn files_that_are_not_what_they_should_be_are_refused() {
     );
     assert_eq!(
         repro("{\"format\": \"snowglobe-repro\", \"vers"),
-        "snowglobe: DIR/x.json: not a reproduction: EOF while parsing a string at line 1 column 35"
+        "snowglobe: DIR/x.json: not a reproduction: the text ends within a string at line 1 column 35"
     );
     assert_eq!(
         repro(r#"{"format": "other", "version": 1}"#),
@@ -982,21 +982,41 @@ mod process {
         assert!(prose.starts_with("snowglobe: standard output cannot be written: No space left"), "{prose}");
     }
 
+    /// Starts it, and interrupts it when it has run for a second.
     #[cfg(unix)]
-    #[test]
-    fn an_interrupt_ends_a_sweep_with_a_report() {
-        let scenario = a_scenario();
-        let child = snowglobe(&["sweep", &scenario, "--seeds", "0..1_000_000_000_000"]).spawn().unwrap();
+    fn interrupted(args: &[&str]) -> (Option<i32>, String, String) {
+        let child = snowglobe(args).spawn().unwrap();
         std::thread::sleep(Duration::from_secs(1));
         let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
         assert!(kill.success());
         let output = child.wait_with_output().unwrap();
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(
-            output.status.code() <= Some(1) && output.status.code().is_some(),
-            "{:?} {err}",
-            output.status
-        );
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_interrupt_ends_a_shrinking_with_the_best_so_far() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("repro.json").display().to_string();
+        // Everything is lost: a thousand faults, many of which are needed, and each taken away alone.
+        let world = ["--seed", "0", "--set", "clients=5", "--runs", "1000000000"];
+        let args = [&["shrink", "rpc/s2-at-least-once", "-o", &path], &world[..]].concat();
+        let (exit, out, err) = interrupted(&args);
+        assert_eq!(exit, Some(1), "{out}{err}");
+        assert!(err.starts_with("interrupted: this is the best so far\n"), "{err}");
+        assert!(out.contains("\nviolates    progress: "), "{out}");
+        assert!(out.contains("\nunfinished  not everything that is left was shown to be needed\n"), "{out}");
+        let replay = snowglobe(&["replay", &path]).output().unwrap();
+        assert_eq!(replay.status.code(), Some(0), "{}", String::from_utf8_lossy(&replay.stderr));
+        assert_eq!(names(directory.path()), ["repro.json"], "nothing half-written is left");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_interrupt_ends_a_sweep_with_a_report() {
+        let (exit, out, err) = interrupted(&["sweep", &a_scenario(), "--seeds", "0..1_000_000_000_000"]);
+        assert!(exit.is_some() && exit <= Some(1), "{exit:?} {err}");
         assert!(err.starts_with("interrupted after "), "{err}");
         assert!(out.contains(", then interrupted\n"), "{out}");
     }

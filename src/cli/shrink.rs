@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use check::shrink::{Needed, Shrunk};
 use check::{Expectation, OtherwiseText, Outcome, OverrideLine, Reproduction};
@@ -25,8 +26,10 @@ What went wrong by design (a message lost, late or doubled, a crash, a fault tha
 as the same property is still violated. What is left is needed: without any one of it the property holds, or another is violated. \
 So are the picks of a schedule that `explore --repro` has written and --overrides fixes.
 
-Exit codes: 0 if the run was shrunk, 1 if the budget was spent before every fault left was shown to be needed, 2 if the run \
-violates nothing.")]
+Ctrl-C ends it early, and the best so far is told and written; a second one ends the program.
+
+Exit codes: 0 if the run was shrunk, 1 if the budget was spent or somebody pressed Ctrl-C before every fault left was shown to be \
+needed, 2 if the run violates nothing.")]
 pub(super) struct Shrink {
     /// The scenario; `list` shows them all
     scenario: String,
@@ -111,6 +114,9 @@ pub(super) fn shrink(console: &mut Console<'_, '_>, verb: &Shrink) -> Result<Exi
     };
     let prepared = &*prepared;
     bar.finish_and_clear();
+    if stop.load(Ordering::Relaxed) {
+        console.say("interrupted: this is the best so far");
+    }
     console.say(watch.speed(shrunk.runs));
     let text = Text::new(prepared, verb.seed, &shrunk)?;
     if verb.output.is_some() || verb.test.is_some() {
