@@ -115,7 +115,10 @@ fn a_bad_reproduction_is_refused_with_one_sentence() {
         assert_eq!(errors[0], errors[1]);
         errors.remove(0)
     };
-    assert!(refused(&text[..text.len() / 2]).starts_with("snowglobe: FILE: not a reproduction: EOF"));
+    assert!(
+        refused(&text[..text.len() / 2])
+            .starts_with("snowglobe: FILE: not a reproduction: the text ends within")
+    );
     assert_eq!(
         refused(&text.replace("\"version\": 1", "\"version\": 7")),
         "snowglobe: FILE: a reproduction of version 7; this program reads version 1"
@@ -132,7 +135,7 @@ fn a_bad_reproduction_is_refused_with_one_sentence() {
     );
     assert!(
         refused(&text.replace("\"plain\"", "\"gloomy\""))
-            .starts_with("snowglobe: FILE: not a reproduction: unknown variant `gloomy`")
+            .starts_with("snowglobe: FILE: not a reproduction: unknown word `gloomy`")
     );
     let by_number = "delay done #1 server -> client-1 to 5 ms";
     assert_eq!(
@@ -143,6 +146,161 @@ fn a_bad_reproduction_is_refused_with_one_sentence() {
         refused(&text.replace(&format!("{LOST:?}"), &format!("{LOST:?}, {LOST:?}"))),
         format!("snowglobe: FILE: these decide the same: {LOST:?} and {LOST:?}")
     );
+}
+
+/// An override as a file has it, and the sentence with which it is refused; what stands where is told at its end.
+const BAD_OVERRIDES: [(&str, &str); 29] = [
+    (
+        "3",
+        "not a reproduction: invalid type: integer `3`, expected a decision in words, or an object with the id of an event and a decision at line ",
+    ),
+    (
+        "null",
+        "not a reproduction: invalid type: null, expected a decision in words, or an object with the id of an event and a decision at line ",
+    ),
+    ("{}", "not a reproduction: missing key `event` at line "),
+    (
+        r#"{"event": "00000000000000aa"}"#,
+        "not a reproduction: an override has one of fate, crash-after, strike, keep, synced, order and late, found none at line ",
+    ),
+    (
+        r#"{"event": "00000000000000aa", "strike": true, "keep": true}"#,
+        "not a reproduction: an override has one of fate, crash-after, strike, keep, synced, order and late, found 2 at line ",
+    ),
+    (
+        r#"{"event": "00000000000000aa", "explode": true}"#,
+        "not a reproduction: unknown key `explode`, expected one of `event`, `fate`, `crash-after`, `strike`, `keep`, `synced`, `order`, `late` at line ",
+    ),
+    (
+        r#"{"event": "00000000000000aa", "fate": "lost"}"#,
+        "not a reproduction: invalid type: string \"lost\", expected a list at line ",
+    ),
+    (
+        r#"{"event": "00000000000000aa", "fate": [-5]}"#,
+        "not a reproduction: invalid value: integer `-5`, expected a whole number from 0 to 18446744073709551615 at line ",
+    ),
+    (
+        r#"{"event": "00000000000000aa", "fate": [1.5]}"#,
+        "not a reproduction: invalid type: floating point `1.5`, expected a whole number from 0 to 18446744073709551615 at line ",
+    ),
+    (
+        r#"{"event": "00000000000000aa", "crash-after": "two"}"#,
+        "not a reproduction: invalid type: string \"two\", expected a whole number from 0 to 4294967295 at line ",
+    ),
+    (
+        r#"{"event": "00000000000000aa", "strike": 1}"#,
+        "not a reproduction: invalid type: integer `1`, expected true or false at line ",
+    ),
+    (
+        r#"{"event": 12, "fate": []}"#,
+        "not a reproduction: invalid type: integer `12`, expected a string at line ",
+    ),
+    (r#"{"event": "12", "fate": []}"#, "an event id is 16 hexadecimal digits, found \"12\""),
+    (
+        r#"{"event": "00000000000000zz", "fate": []}"#,
+        "an event id is 16 hexadecimal digits, found \"00000000000000zz\"",
+    ),
+    (
+        r#"{"event": "00000000000000aa", "fate": []}, {"event": "00000000000000aa", "fate": [1]}"#,
+        "two overrides decide the fate of event 00000000000000aa",
+    ),
+    (
+        r#""rain""#,
+        "\"rain\" is no decision; they begin with lose, delay, duplicate, crash, pause, slow, partition, fail sync or fault",
+    ),
+    (
+        r#""lose done server -> client-1""#,
+        "\"lose done server -> client-1\" is no decision; one is written `lose reply server -> client-1 of call client-1/3, attempt 1` or `lose reply #2 server -> client-1`",
+    ),
+    (
+        r#""lose done #0 server -> client-1""#,
+        "\"lose done #0 server -> client-1\" is no decision; one is written `lose reply ",
+    ),
+    (
+        r#""lose done server -> client-1 of call client-1/0, attempt 1""#,
+        "\"lose done server -> client-1 of call client-1/0, attempt 1\" is no decision; one is written `lose reply ",
+    ),
+    (
+        r#""lose done server -> client-1 of call client-1/1, attempt 0""#,
+        "\"lose done server -> client-1 of call client-1/1, attempt 0\" is no decision; one is written `lose reply ",
+    ),
+    (
+        r#""delay done #1 server -> client-1""#,
+        "\"delay done #1 server -> client-1\" is no decision; one is written `delay request #2 client-1 -> server to 300 ms`",
+    ),
+    (
+        r#""delay done #1 server -> client-1 to -3 ms""#,
+        "\"delay done #1 server -> client-1 to -3 ms\" has the span \"-3 ms\"; one is written 300 ms, 1.5 s, 20 us or 7 ns",
+    ),
+    (
+        r#""duplicate done #1 server -> client-1, after 1 ms""#,
+        "\"duplicate done #1 server -> client-1, after 1 ms\" is no decision; one is written `duplicate request #2 client-1 -> server, after 1 ms and 250 ms`",
+    ),
+    (
+        r#""crash server""#,
+        "\"crash server\" is no decision; one is written `crash server after effect 2 of request #1 from client-1` or `crash server (chance #2)`",
+    ),
+    (
+        r#""crash sever (chance #1)""#,
+        "\"crash sever (chance #1)\" speaks of \"sever\"; the nodes are server, client-1",
+    ),
+    (
+        r#""pause server (chance #0)""#,
+        "\"pause server (chance #0)\" is no decision; one is written `pause server (chance #2)` or `slow server (chance #2)`",
+    ),
+    (
+        r#""partition server (chance #1)""#,
+        "\"partition server (chance #1)\" is no decision; one is written `partition (chance #1)`",
+    ),
+    (r#""fail sync""#, "\"fail sync\" is no decision; one is written `fail sync #1 of commit/1 at server`"),
+    (
+        r#""fault #1""#,
+        "\"fault #1\" is no decision; one is written `fault #4 of the plan` or `fault #4 of the plan, round 2`",
+    ),
+];
+
+#[test]
+fn a_bad_override_is_refused_with_what_is_allowed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, text) = reproduction(&directory);
+    let refused = |content: &str| {
+        std::fs::write(&path, content).unwrap();
+        let (exit, out, err) = ask(Account::Original, &["replay", &path]);
+        assert_eq!((exit, out.as_str()), (Exit::Unusable, ""), "{content}");
+        err.replace(&path, "FILE")
+    };
+    for (overrides, sentence) in BAD_OVERRIDES {
+        let err = refused(&text.replace(&format!("{LOST:?}"), overrides));
+        assert!(err.starts_with(&format!("snowglobe: FILE: {sentence}")), "{overrides}: {err}");
+        assert_eq!((err.lines().count(), err.ends_with('\n')), (1, true), "{err}");
+        // Where it stands in the file, if it is not the text of a name.
+        assert!(
+            !sentence.ends_with("at line ")
+                || err.contains("at line 8 column ")
+                || err.contains("at line 9 column "),
+            "{err}"
+        );
+    }
+    for (good, bad, sentence) in [
+        ("\"seed\": ", "\"seed\": -", "not a reproduction: invalid value: integer `-"),
+        ("\"format\"", "\"from\"", "not a reproduction: missing key `format`"),
+        ("\"plain\"", "3", "not a reproduction: expected value at line "),
+        (
+            "\"expect\": {",
+            "\"expected\": {",
+            "not a reproduction: unknown key `expected`, expected one of `format`, `version`, `scenario`, ",
+        ),
+        ("\"digest\": \"", "\"digest\": \"x", "a digest is 16 hexadecimal digits, found \"x"),
+        (
+            "\"settings\": {}",
+            "\"settings\": []",
+            "not a reproduction: invalid type: a list, expected an object at line ",
+        ),
+    ] {
+        assert!(text.contains(good), "{text}");
+        let err = refused(&text.replace(good, bad));
+        assert!(err.starts_with(&format!("snowglobe: FILE: {sentence}")), "{bad}: {err}");
+    }
 }
 
 #[test]
@@ -207,7 +365,7 @@ fn a_property_test_panics_with_the_reason_and_keeps_a_regression() {
     assert!(again.of(Account::Mended).is_ok());
     std::fs::write(&file, "{").unwrap();
     let sentence = again.of(Account::Mended).unwrap_err().to_string();
-    assert!(sentence.contains("not a reproduction: EOF"), "{sentence}");
+    assert!(sentence.contains("not a reproduction: the text ends within"), "{sentence}");
 }
 
 #[test]

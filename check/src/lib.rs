@@ -35,7 +35,7 @@ pub use history::{Ended, History, Operation};
 pub use ledger::{CallName, Ledger};
 pub use reproduction::{
     DecisionText, Expectation, OtherwiseText, OverrideLine, OverrideText, Reproduction, ReproductionError,
-    from_header, parse_overrides, resolve_overrides, tell, to_header,
+    from_header, in_words, parse_overrides, resolve_overrides, tell, to_header,
 };
 pub use run::{Costs, Drive, Driven, Driver, Outcome, Runner};
 pub use scenario::{Expected, Figure, Input, Judgement, Run, Scenario, Setup};

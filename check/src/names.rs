@@ -37,9 +37,7 @@ const ROUNDS_MAX: u32 = 100;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameError {
     /// It is of no form that there is.
-    #[error(
-        "{0:?} is no decision; they begin with lose, delay, duplicate, crash, pause, slow, partition, fail sync or fault"
-    )]
+    #[error("{text:?} is no decision; {form}", text = .0, form = form_of(.0))]
     Form(String),
     /// It speaks of a node that there is not.
     #[error("{text:?} speaks of {node:?}; the nodes are {nodes}")]
@@ -59,6 +57,27 @@ pub enum NameError {
         /// What stands for a span.
         span: String,
     },
+}
+
+/// What is written instead of something that is no decision: one that begins with the same word, if there is one.
+fn form_of(text: &str) -> &'static str {
+    match text.split(' ').next() {
+        Some("lose") => {
+            "one is written `lose reply server -> client-1 of call client-1/3, attempt 1` or `lose reply #2 server -> client-1`"
+        }
+        Some("delay") => "one is written `delay request #2 client-1 -> server to 300 ms`",
+        Some("duplicate") => {
+            "one is written `duplicate request #2 client-1 -> server, after 1 ms and 250 ms`"
+        }
+        Some("crash") => {
+            "one is written `crash server after effect 2 of request #1 from client-1` or `crash server (chance #2)`"
+        }
+        Some("pause" | "slow") => "one is written `pause server (chance #2)` or `slow server (chance #2)`",
+        Some("partition") => "one is written `partition (chance #1)`",
+        Some("fail") => "one is written `fail sync #1 of commit/1 at server`",
+        Some("fault") => "one is written `fault #4 of the plan` or `fault #4 of the plan, round 2`",
+        _ => "they begin with lose, delay, duplicate, crash, pause, slow, partition, fail sync or fault",
+    }
 }
 
 /// A decision by its name.
@@ -161,6 +180,7 @@ fn subject(event: &Event<'_>) -> Option<(String, String)> {
         Kind::Fire => ("timer".to_owned(), format!(" {} at {here}", text("name"))),
         Kind::Boot => ("start".to_owned(), format!(" at {here}")),
         Kind::Disk if action("synced") => ("synced".to_owned(), format!(" {} at {here}", text("name"))),
+        Kind::Disk if action("failed") => ("failed".to_owned(), format!(" {} at {here}", text("name"))),
         Kind::Disk if action("sync") => ("sync".to_owned(), format!(" of {} at {here}", text("name"))),
         _ => return None,
     })
@@ -218,7 +238,12 @@ pub(crate) fn parse(text: &str, nodes: &[String]) -> Result<Named, NameError> {
             let (message, delays) = rest.rsplit_once(", after ").ok_or_else(form)?;
             let delays: Result<Vec<_>, _> =
                 delays.split(" and ").map(|delay| parse_span(text, delay)).collect();
-            named(message, Decision::Fate(delays?))
+            let delays = delays?;
+            // One delay is no duplicate.
+            if delays.len() < 2 {
+                return Err(form());
+            }
+            named(message, Decision::Fate(delays))
         }
         "crash" => {
             let (node, rest) = rest.split_once(" after effect ").ok_or_else(form)?;
@@ -247,13 +272,18 @@ pub(crate) fn parse(text: &str, nodes: &[String]) -> Result<Named, NameError> {
         let (call, attempt) = call.split_once(", attempt ").ok_or_else(form)?;
         let (node, number) = call.rsplit_once('/').ok_or_else(form)?;
         known(text, node, nodes)?;
-        if [number, attempt].iter().any(|number| number.parse::<u32>().is_err()) {
+        if !is_ordinal(number) || !is_ordinal(attempt) {
             return Err(form());
         }
-    } else if !what.contains('#') {
+    } else if !what.split(' ').any(|word| word.strip_prefix('#').is_some_and(is_ordinal)) {
         return Err(form());
     }
     Ok(named)
+}
+
+/// Whether this counts something: from 1.
+fn is_ordinal(text: &str) -> bool {
+    text.parse::<u32>().is_ok_and(|number| number > 0)
 }
 
 /// The id of a fault by its name; nothing if the text is no name of a fault.
@@ -270,7 +300,11 @@ fn fault_id(text: &str, nodes: &[String]) -> Result<Option<EventId>, NameError> 
     let kind = BY_CHANCE.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind);
     let ordinal = ordinal.strip_suffix(')').and_then(number);
     let (kind, ordinal) = kind.zip(ordinal).ok_or_else(|| NameError::Form(text.to_owned()))?;
-    let node = if kind == RateKind::Partition { None } else { Some(known(text, node, nodes)?) };
+    let node = match kind {
+        RateKind::Partition if node.is_empty() => None,
+        RateKind::Partition => return Err(NameError::Form(text.to_owned())),
+        _ => Some(known(text, node, nodes)?),
+    };
     Ok(Some(EventId::fault_by_chance(kind, node, ordinal)))
 }
 
@@ -492,7 +526,12 @@ mod tests {
             "crash server",
             "crash server (chance #0)",
             "fault #1",
+            "lose reply #0 server -> client-1",
+            "lose reply server -> client-1 of call client-1/0, attempt 1",
+            "lose reply server -> client-1 of call client-1/1, attempt 0",
             "delay request #1 client-1 -> server",
+            "duplicate request #1 client-1 -> server, after 1 ms",
+            "partition server (chance #1)",
         ] {
             let error = parse(wrong, &nodes()).unwrap_err();
             assert!(matches!(error, NameError::Form(_)), "{wrong:?}: {error}");

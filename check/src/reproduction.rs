@@ -47,7 +47,7 @@ pub struct Reproduction {
 
 /// What a reproduction must show.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with property and digest")]
 pub struct Expectation {
     /// The property that is violated; `None` if the run holds.
     pub property: Option<String>,
@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for OverrideLine {
 
 /// One fixed decision as it is written: the event's id, and one of the decisions.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "OverrideFields")]
 pub struct OverrideText {
     /// The id of the event, in 16 hexadecimal digits.
     pub event: String,
@@ -149,7 +149,7 @@ pub struct OverrideText {
 }
 
 /// A decision as it is written.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DecisionText {
     /// The delays of the message's deliveries, in nanoseconds.
@@ -168,11 +168,77 @@ pub enum DecisionText {
     Late(Nanos),
 }
 
+/// All that an override may have, so that what is wrong with one is told where it stands.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "an object with event and one decision")]
+struct OverrideFields {
+    event: String,
+    fate: Option<Vec<Nanos>>,
+    /// `null` for no crash.
+    #[serde(default, deserialize_with = "present")]
+    #[expect(clippy::option_option, reason = "absent, no crash, or a crash after so many effects")]
+    crash_after: Option<Option<u32>>,
+    strike: Option<bool>,
+    keep: Option<bool>,
+    synced: Option<bool>,
+    order: Option<u32>,
+    late: Option<Nanos>,
+}
+
+/// What is there, also if it is `null`.
+#[expect(clippy::option_option, reason = "absent, no crash, or a crash after so many effects")]
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl TryFrom<OverrideFields> for OverrideText {
+    type Error = String;
+
+    fn try_from(fields: OverrideFields) -> Result<Self, String> {
+        let OverrideFields { event, fate, crash_after, strike, keep, synced, order, late } = fields;
+        let decisions = [
+            fate.map(DecisionText::Fate),
+            crash_after.map(DecisionText::CrashAfter),
+            strike.map(DecisionText::Strike),
+            keep.map(DecisionText::Keep),
+            synced.map(DecisionText::Synced),
+            order.map(DecisionText::Order),
+            late.map(DecisionText::Late),
+        ];
+        let mut made: Vec<DecisionText> = decisions.into_iter().flatten().collect();
+        match (made.pop(), made.len()) {
+            (Some(decision), 0) => Ok(Self { event, decision }),
+            (_, more) => Err(format!(
+                "an override has one of fate, crash-after, strike, keep, synced, order and late, found {}",
+                if more == 0 { "none".to_owned() } else { (more + 1).to_string() }
+            )),
+        }
+    }
+}
+
+/// What is wrong with a file of JSON, in words that are not those of the program.
+pub fn in_words(error: &serde_json::Error) -> String {
+    let words = [
+        ("expected u64", "expected a whole number from 0 to 18446744073709551615"),
+        ("expected u32", "expected a whole number from 0 to 4294967295"),
+        ("expected usize", "expected a whole number"),
+        ("a sequence", "a list"),
+        ("a map", "an object"),
+        ("sequence,", "a list,"),
+        ("map,", "an object,"),
+        ("a boolean", "true or false"),
+        ("EOF while parsing", "the text ends within"),
+        ("field `", "key `"),
+        ("variant `", "word `"),
+    ];
+    words.iter().fold(error.to_string(), |text, (theirs, ours)| text.replace(theirs, ours))
+}
+
 /// What is wrong with a reproduction.
 #[derive(Debug, thiserror::Error)]
 pub enum ReproductionError {
     /// It is not JSON, or not of the form of a reproduction.
-    #[error("not a reproduction: {0}")]
+    #[error("not a reproduction: {}", in_words(.0))]
     Form(#[from] serde_json::Error),
     /// It is a file of another kind.
     #[error("not a reproduction: its format is {0:?}, expected {FORMAT:?}")]
@@ -183,6 +249,9 @@ pub enum ReproductionError {
     /// An id is not an id.
     #[error("an event id is 16 hexadecimal digits, found {0:?}")]
     EventId(String),
+    /// The digest that is expected is none.
+    #[error("a digest is 16 hexadecimal digits, found {0:?}")]
+    Digest(String),
     /// Two overrides decide the same.
     #[error("two overrides decide the {kind} of event {event}")]
     Twice {
@@ -229,6 +298,7 @@ impl Reproduction {
     /// If the text is not a reproduction of this version.
     pub fn parse(text: &str) -> Result<Self, ReproductionError> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an object with format and version")]
         struct Frame {
             format: String,
             version: u64,
@@ -240,7 +310,11 @@ impl Reproduction {
         if frame.version != VERSION {
             return Err(ReproductionError::Version(frame.version));
         }
-        Ok(serde_json::from_str(text)?)
+        let read: Self = serde_json::from_str(text)?;
+        match read.expect.digest.iter().find(|digest| !is_hexadecimal(digest)) {
+            Some(digest) => Err(ReproductionError::Digest(digest.clone())),
+            None => Ok(read),
+        }
     }
 
     /// The fixed decisions, of which those by names are found in the run.
@@ -330,8 +404,7 @@ pub fn from_header(values: Vec<Value>) -> Result<Overrides, ReproductionError> {
 pub fn parse_overrides(texts: &[OverrideText]) -> Result<Overrides, ReproductionError> {
     let mut overrides = Overrides::default();
     for text in texts {
-        let valid = text.event.len() == 16 && text.event.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let id = u64::from_str_radix(&text.event, 16).ok().filter(|_| valid);
+        let id = u64::from_str_radix(&text.event, 16).ok().filter(|_| is_hexadecimal(&text.event));
         let id = EventId(id.ok_or_else(|| ReproductionError::EventId(text.event.clone()))?);
         let decision = text.decision.to_decision();
         let same_kind = |other: &Decision| std::mem::discriminant(other) == std::mem::discriminant(&decision);
@@ -341,6 +414,11 @@ pub fn parse_overrides(texts: &[OverrideText]) -> Result<Overrides, Reproduction
         overrides.set(id, decision);
     }
     Ok(overrides)
+}
+
+/// Whether this is a number of 64 bits as files have it.
+fn is_hexadecimal(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl DecisionText {

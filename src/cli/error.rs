@@ -29,10 +29,10 @@ pub(super) enum CliError {
     Reproduction(#[from] ReproductionError),
     #[error(transparent)]
     History(#[from] HistoryError),
-    #[error("neither a list of overrides nor a reproduction: {0}")]
+    #[error("neither a list of overrides nor a reproduction: {}", check::in_words(.0))]
     Overrides(serde_json::Error),
     /// A trace's override cannot be understood.
-    #[error("its header has an override that this program does not know: {0}")]
+    #[error("its header has an override that this program does not know: {}", check::in_words(.0))]
     HeaderOverride(serde_json::Error),
     #[error("{}: no such file", .0.display())]
     Missing(PathBuf),
