@@ -115,15 +115,20 @@ pub(super) fn explain(console: &mut Console<'_, '_>, verb: &Explain) -> Result<E
     console.streams.catch_interrupt();
     let stop = console.streams.stop();
     let bar = progress_bar(console.streams.progress, verb.runs);
-    let found = check::shrink::shrink(&*prepared, &what, &stop, &|done| bar.set_position(done));
-    bar.finish_and_clear();
-    let found = found.map_err(|error| CliError::Threads(Box::new(error)))?;
+    let progress = |done| bar.set_position(done);
+    let threads = |error| CliError::Threads(Box::new(error));
+    let found = check::shrink::shrink(&*prepared, &what, &stop, &progress).map_err(threads)?;
     let Some(shrunk) = found else {
+        bar.finish_and_clear();
         return Err(CliError::Usage(format!(
             "seed {} violates nothing: there is nothing to explain",
             verb.seed
         )));
     };
+    let smaller =
+        check::shrink::smaller_scenario(&*prepared, &what, &shrunk, &stop, &progress).map_err(threads)?;
+    bar.finish_and_clear();
+    let (prepared, shrunk) = smaller.map_or((prepared, shrunk), |smaller| (smaller.prepared, smaller.shrunk));
     let faults = reason::faults_shrunk(&shrunk);
     let decided: Vec<EventId> = shrunk.needed.iter().map(|needed| needed.mend.event).collect();
     let property = Some(shrunk.property.as_str());

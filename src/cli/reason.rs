@@ -3,7 +3,8 @@
 //!
 //! The chain is what lies both after the first fault and before the evidence, with the evidence that is older. A message
 //! that was lost causes nothing, so those that left the chain and had not arrived are told too. Where nothing but the order
-//! of steps decides, the steps of all tasks are told, one after the other.
+//! of steps decides, the steps of all tasks are told, one after the other. Of a long chain the steps are told that say most:
+//! what was decided and what shows the violation, what these follow from, and the calls involved.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -18,10 +19,10 @@ use traces::{Causality, Event, Kind, Trace};
 
 use super::error::CliError;
 use super::steps::Steps;
-use super::words::{count, millis};
+use super::words::{count, millis, setting};
 use super::{explain, files, story};
 
-/// How many steps of the chain are told, from its end.
+/// How many steps of the chain are told.
 const STEPS_MAX: usize = 48;
 /// How many lives of calls.
 const CALLS_MAX: usize = 4;
@@ -46,7 +47,7 @@ pub(super) struct Text {
     detail: String,
     otherwise: OtherwiseText,
     faults: Vec<FaultText>,
-    /// How many steps the chain has; `chain` has the last of them.
+    /// How many steps the chain has; `chain` has those of them that say most.
     steps: usize,
     chain: Vec<Step>,
     calls: Vec<CallText>,
@@ -76,6 +77,9 @@ pub(super) struct Step {
     why: String,
     #[serde(skip)]
     place: usize,
+    /// How many steps before it are not told.
+    #[serde(skip)]
+    skipped: usize,
 }
 
 /// The life of a call.
@@ -102,7 +106,9 @@ impl Explained {
         let Some(violation) = outcome.violations.iter().find(is_it) else { return Ok(None) };
         let ledger = prepared.runner().ledger(seed, overrides).map(|(_, ledger)| ledger);
         let from = faults.iter().map(|fault| fault.time).min().unwrap_or(0);
-        let (steps, chain) = chain(&trace, &violation.evidence, decided, from);
+        let lives =
+            ledger.as_ref().map_or_else(BTreeSet::new, |ledger| lives(ledger, &violation.evidence, decided));
+        let (steps, chain) = chain(&trace, &violation.evidence, decided, from, &lives);
         let calls = ledger.as_ref().map_or_else(Vec::new, |ledger| involved(ledger, &chain));
         let text = Text {
             scenario: name,
@@ -122,9 +128,14 @@ impl Explained {
 
     /// In words.
     pub(super) fn write(&self, out: &mut dyn Write) -> Result<(), CliError> {
-        let Text { scenario, seed, property, detail, otherwise, faults, chain, steps, .. } = &self.text;
+        let Text { scenario, settings, seed, property, detail, otherwise, faults, chain, steps, .. } =
+            &self.text;
         writeln!(out, "{scenario}  seed {seed}  violated")?;
         writeln!(out, "violates    {property}: {detail}")?;
+        if !settings.is_empty() {
+            let settings = settings.iter().map(|(key, value)| format!("{key}={}", setting(value)));
+            writeln!(out, "settings    {}", settings.collect::<Vec<_>>().join(" "))?;
+        }
         writeln!(out, "otherwise   {}", otherwise.words())?;
         if faults.is_empty() {
             writeln!(out, "\nno fault is needed: delays and order alone do it")?;
@@ -140,7 +151,7 @@ impl Explained {
             writeln!(out, "              without it: {}", fault.without)?;
         }
         let told = if chain.len() < *steps {
-            format!("the last {} of {}", chain.len(), count(*steps as u64, "step"))
+            format!("{} of {}", chain.len(), count(*steps as u64, "step"))
         } else {
             count(*steps as u64, "step")
         };
@@ -155,6 +166,9 @@ impl Explained {
                 (_, true) => '*',
                 _ => ' ',
             };
+            if step.skipped > 0 {
+                writeln!(out, "  ... {}", count(step.skipped as u64, "step"))?;
+            }
             let time = millis(step.t);
             let line = format!(
                 "{mark} {time:>time_width$}  {:who_width$}  {:what_width$}  {}",
@@ -284,8 +298,14 @@ fn what_else(outcome: &Outcome, property: &str) -> String {
     }
 }
 
-/// The steps from the first fault to the evidence, the last of them told, and how many there are.
-fn chain(trace: &Trace, evidence: &[EventId], decided: &[EventId], from: u64) -> (usize, Vec<Step>) {
+/// How many steps there are from the first fault to the evidence, and those of them that are told.
+fn chain(
+    trace: &Trace,
+    evidence: &[EventId],
+    decided: &[EventId],
+    from: u64,
+    lives: &BTreeSet<EventId>,
+) -> (usize, Vec<Step>) {
     let causality = Causality::of(trace);
     let shows: BTreeSet<usize> =
         evidence.iter().flat_map(|id| trace.find(*id)).map(|event| event.index).collect();
@@ -328,8 +348,25 @@ fn chain(trace: &Trace, evidence: &[EventId], decided: &[EventId], from: u64) ->
             shows.contains(place) || *place >= opened && is_step && !quiet(&event)
         })
         .collect();
-    let told = &places[places.len().saturating_sub(STEPS_MAX)..];
-    let step = |place: &usize| {
+    let causes: BTreeSet<usize> =
+        evidence.iter().chain(decided).flat_map(|id| causality.causes(*id)).collect();
+    let rank = |place: usize| {
+        let event = trace.event(place);
+        match () {
+            () if shows.contains(&place) || is_decided(&event) => 0,
+            () if causes.contains(&place) => 1,
+            () if lives.contains(&event.id) => 2,
+            () => 3,
+        }
+    };
+    // Of those that say as much, the last.
+    let mut told: Vec<usize> = (0..places.len()).collect();
+    told.sort_by_key(|index| (rank(places[*index]), std::cmp::Reverse(*index)));
+    told.truncate(STEPS_MAX);
+    told.sort_unstable();
+    let skipped = |at: usize| told[at] - if at == 0 { 0 } else { told[at - 1] + 1 };
+    let step = |(at, index): (usize, &usize)| {
+        let place = &places[*index];
         let event = trace.event(*place);
         let (who, what) = story::words(&event);
         let name = steps.as_ref().filter(|_| event.kind == Kind::Fire).and_then(|steps| steps.name(event.id));
@@ -351,9 +388,10 @@ fn chain(trace: &Trace, evidence: &[EventId], decided: &[EventId], from: u64) ->
             what,
             why,
             place: *place,
+            skipped: skipped(at),
         }
     };
-    (places.len(), told.iter().map(step).collect())
+    (places.len(), told.iter().enumerate().map(step).collect())
 }
 
 /// Whether it is the order of steps that has to be told: some of it was fixed, or nothing else was decided, and what shows the
@@ -388,6 +426,13 @@ fn why(trace: &Trace, causality: &Causality<'_>, event: &Event<'_>) -> String {
             format!("by {what} at {at}")
         }
     }
+}
+
+/// All that happened in the calls that have to do with the evidence, or with what was decided.
+fn lives(ledger: &Ledger, evidence: &[EventId], decided: &[EventId]) -> BTreeSet<EventId> {
+    let is_named = |line: &check::ledger::Line| evidence.contains(&line.id) || decided.contains(&line.id);
+    let of = ledger.calls().filter(|(_, lines)| lines.iter().any(is_named));
+    of.flat_map(|(_, lines)| lines.iter().map(|line| line.id)).collect()
 }
 
 /// The lives of the calls that have to do with the evidence, or that took effect more than once.
