@@ -68,6 +68,39 @@ fn the_call_was_doomed_when_the_server_crashed_between_the_effect_and_its_record
 }
 
 #[test]
+fn the_curve_has_intervals_and_is_measured_where_it_jumps() {
+    let seed = seed_of_a_lost_reply();
+    let (exit, json, _) = snowglobe(&["likelihood", "rpc/s3-at-least-once", "--seed", &seed, "--json"]);
+    assert_eq!(exit, Exit::Holds);
+    let report: serde_json::Value = serde_json::from_str(&json).expect("one document");
+    let number = |of: &serde_json::Value, key: &str| of[key].as_u64().expect("a number");
+    let points = report["curve"]["points"].as_array().expect("a list");
+    for point in points {
+        let estimate = number(point, "violated") * 1_000_000 / number(point, "runs");
+        assert!(number(point, "low") <= estimate && estimate <= number(point, "high"), "{point}");
+        assert!(number(point, "low") < number(point, "high"), "no number of runs makes it certain: {point}");
+    }
+    // Where it jumps nothing lies between the two points: they are neighbours among the instants at which events happen.
+    let step = &report["curve"]["steps"][0];
+    let (before, after) = (&step["before"], &step["after"]);
+    assert!(number(before, "high") < number(after, "low"), "the intervals do not overlap: {step}");
+    let mut bytes = Vec::new();
+    let settings =
+        snowglobe::check::parse_pairs(["clients=1", "calls=1", "network=dslabs"]).expect("well-formed");
+    let catalogue = snowglobe::models::catalogue();
+    let prepared =
+        catalogue.find("rpc/s3-at-least-once").expect("it exists").prepare(&settings).expect("possible");
+    let seed = seed.parse().expect("a number");
+    prepared.runner().trace(seed, &Overrides::default(), &mut bytes).expect("a vector takes everything");
+    let trace = Trace::parse(bytes, "a run").expect("what was written can be read");
+    let between = |time: &Nanos| number(before, "time") < *time && *time < number(after, "time");
+    let times: Vec<Nanos> = trace.events().map(|event| event.t).filter(between).collect();
+    assert!(times.is_empty(), "the jump was looked for until nothing lies in it: {times:?}");
+    let instants: std::collections::BTreeSet<Nanos> = trace.events().map(|event| event.t).collect();
+    assert!(points.len() < instants.len(), "{} of {} instants were measured", points.len(), instants.len());
+}
+
+#[test]
 fn a_run_that_violates_nothing_has_no_likelihood() {
     let seed = seed_that("rpc/s3-at-least-once", true);
     let (exit, out, err) = snowglobe(&["likelihood", "rpc/s3-at-least-once", "--seed", &seed]);
@@ -144,6 +177,61 @@ fn a_decision_that_the_run_has_not_is_refused_with_those_it_has() {
     let (exit, _, err) = ask(&[]);
     assert_eq!(exit, Exit::Unusable);
     assert_eq!(err, "snowglobe: which decision is another? Give --without, --with or --overrides\n");
+}
+
+/// The same decision as a reproduction has it.
+const LOST_OF_CALL: &str = "lose reply server -> client-1 of call client-1/1, attempt 1";
+
+#[test]
+fn a_decision_is_taken_away_by_the_name_that_a_reproduction_has() {
+    let seed = seed_of_a_lost_reply();
+    let without = |name: &str| {
+        let args = ["diff", "rpc/s3-at-least-once", "--seed", &seed, "--without", name];
+        let (exit, text, err) = snowglobe(&args);
+        (exit, text.replace(name, "THAT"), err)
+    };
+    let (exit, text, err) = without(LOST_OF_CALL);
+    assert_eq!((exit, err.as_str()), (Exit::Violated, ""));
+    assert!(text.contains(", without THAT\n") && text.contains("\n  B  holds"), "{text}");
+    assert!(text.contains("\nexplained: all "), "{text}");
+    assert_eq!(without(LOST).1, text, "the two names mean one decision");
+}
+
+#[test]
+fn a_readable_name_that_matches_nothing_is_refused() {
+    let seed = seed_of_a_lost_reply();
+    for (name, why) in [
+        ("lose reply server -> client-1 of call client-1/1, attempt 77", "there is no such attempt"),
+        ("lose reply server -> client-1 of call client-1/2, attempt 1", "there is no such call"),
+        ("lose reply server -> client-9 of call client-1/1, attempt 1", "there is no such node"),
+        ("lose answer server -> client-1 of call client-1/1, attempt 1", "there is no such message"),
+        (
+            "crash server after effect 0 of request from client-1 of call client-1/1, attempt 1",
+            "it did not crash",
+        ),
+        ("partition (chance #1)", "there was none"),
+    ] {
+        let args = ["diff", "rpc/s3-at-least-once", "--seed", &seed, "--without", name];
+        let (exit, out, err) = snowglobe(&args);
+        assert_eq!((exit, out.as_str()), (Exit::Unusable, ""), "{name}: {why}");
+        assert!(
+            err.starts_with(&format!("snowglobe: the run has no decision {name:?} for --without; there ")),
+            "{err}"
+        );
+        assert!(err.contains("\n  lose reply #1 server -> client-1\n"), "those there are: {err}");
+    }
+}
+
+#[test]
+fn a_decision_is_added_by_the_name_that_a_reproduction_has() {
+    let seed = seed_that("rpc/s3-at-least-once", true);
+    let late = "delay request client-1 -> server of call client-1/1, attempt 1 to 80 ms";
+    let args = ["diff", "rpc/s3-at-least-once", "--seed", &seed, "--with", late];
+    let (exit, text, err) = snowglobe(&args);
+    assert_eq!((exit, err.as_str()), (Exit::Violated, ""));
+    assert!(text.contains("\n  A  holds") && text.contains("\n  B  violated"), "{text}");
+    assert!(text.contains("-> delivered after 80000000 ns"), "{text}");
+    assert!(text.contains("\nexplained: all "), "{text}");
 }
 
 #[test]
