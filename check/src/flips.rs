@@ -122,6 +122,7 @@ fn flips_of_send(what: &str, fate: &[Nanos], delays: &Delays, flip: &mut impl Fn
             let late = delay.saturating_add(delays.past_timeout);
             flip(format!("delay {what} past every timeout"), Decision::Fate(vec![late]), false);
             let end = delay.saturating_add(delays.past_end);
+            flip(format!("delay {what} after the end"), Decision::Fate(vec![end]), false);
             if others.is_empty() {
                 flip(format!("duplicate {what} at once"), Decision::Fate(vec![*delay, delay + 1]), false);
                 let copy = vec![*delay, late];
@@ -164,7 +165,7 @@ impl Delays {
 pub(crate) fn is_effect(event: &Event<'_>) -> bool {
     match event.kind {
         Kind::Send | Kind::Timer | Kind::Invoke | Kind::Return | Kind::Note => true,
-        Kind::Disk => event.field("action").is_some_and(|action| action != "synced"),
+        Kind::Disk => !is_handler(event),
         _ => false,
     }
 }
@@ -173,7 +174,7 @@ pub(crate) fn is_effect(event: &Event<'_>) -> bool {
 pub(crate) fn is_handler(event: &Event<'_>) -> bool {
     match event.kind {
         Kind::Recv | Kind::Fire | Kind::Boot => true,
-        Kind::Disk => event.field("action").is_some_and(|action| action == "synced"),
+        Kind::Disk => event.field("action").is_some_and(|action| action == "synced" || action == "failed"),
         _ => false,
     }
 }
@@ -203,9 +204,7 @@ impl Namer {
             Kind::Recv => format!("{} from {}", text(event, "name"), text(event, "from")),
             Kind::Fire => format!("{} timer", text(event, "name")),
             Kind::Boot => "start".to_owned(),
-            Kind::Disk if event.field("action").is_some_and(|action| action == "synced") => {
-                format!("{} synced", text(event, "name"))
-            }
+            Kind::Disk if is_handler(event) => format!("{} {}", text(event, "name"), text(event, "action")),
             _ => return None,
         };
         let key = format!("{like} at {}", event.node_name);

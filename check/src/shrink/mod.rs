@@ -3,11 +3,11 @@
 //! First nothing goes wrong any more but what went wrong in this run, each of it a decision that is
 //! [listed](sim::Otherwise). Of that, piece by piece is taken away as long as the *same property* is still violated: first
 //! all of it, then halves, quarters, and in the end each alone, which is delta debugging (Zeller and Hildebrandt, IEEE TSE
-//! 28, 2002). What is left is 1-minimal: without any one of it, the property holds or another is violated. Where one fault is
-//! needed only because it puts off what another fault happens to, the other is tried at what has the same
-//! [name](crate::names) without it. Then a node that crashed at some time crashes at a place of what it does, and every
-//! message takes its shortest time, where that still does; delays that are listed are rounded; and [`smaller_scenario`] has
-//! fewer clients and calls.
+//! 28, 2002). What is left is 1-minimal: without any one of it, the property holds or another is violated. Where several
+//! are left, a single fault like one of them is tried in their place. Where one fault is needed only because it
+//! puts off what another fault happens to, the other is tried at what has the same [name](crate::names) without it. Then a
+//! node that crashed at some time crashes at a place of what it does, and every message takes its shortest time, where that
+//! still does; delays that are listed are rounded; and [`smaller_scenario`] has fewer clients and calls.
 //!
 //! Where a run cannot be listed (a message that was damaged unnoticed), the dice stay as they are, and what goes wrong is
 //! mended instead, read anew from the run after each success, because another course of events throws other dice.
@@ -18,6 +18,7 @@
 //!
 //! Deliberately absent: what messages contain.
 
+mod alike;
 mod listed;
 mod plainer;
 mod smaller;
@@ -143,6 +144,13 @@ pub fn shrink(
     pool.install(|| {
         // Some of the budget is kept, in case that the list is too long.
         search.limit.store(what.runs_max.div_ceil(4), Ordering::Relaxed);
+        if shrunk.overrides.otherwise() != what.overrides.otherwise() {
+            search.take_away(&mut shrunk, 2);
+        }
+        let is_many = shrunk.needed.len() > FEW;
+        if is_many && let Some((overrides, one)) = search.one_alike(&shrunk) {
+            shrunk.become_run(overrides, one);
+        }
         search.minimise(&mut shrunk);
         search.limit.store(what.runs_max, Ordering::Relaxed);
         if shrunk.overrides.otherwise() != what.overrides.otherwise()
@@ -156,6 +164,10 @@ pub fn shrink(
             }
         }
         if !shrunk.minimal {
+            search.minimise(&mut shrunk);
+        }
+        if !is_many && let Some((overrides, one)) = search.one_alike(&shrunk) {
+            shrunk.become_run(overrides, one);
             search.minimise(&mut shrunk);
         }
         if search.place_crashes(&mut shrunk) {
@@ -183,6 +195,9 @@ pub fn shrink(
 fn picks(overrides: &Overrides) -> usize {
     overrides.iter().filter(|(_, decision)| is_pick(decision)).count()
 }
+
+/// So few are tried alone first.
+const FEW: usize = 4;
 
 /// A list longer than this may be a plan in which everything goes wrong, which the plan itself says better.
 const LISTED_MAX: usize = 16;
@@ -293,18 +308,23 @@ impl Search<'_> {
 
     /// Takes away until nothing can be.
     fn minimise(&self, shrunk: &mut Shrunk) {
+        self.take_away(shrunk, 1);
+    }
+
+    /// Takes away pieces of at least so many faults until none can be.
+    fn take_away(&self, shrunk: &mut Shrunk, size_min: usize) {
         shrunk.minimal = false;
-        while let Some(smaller) = self.smaller(shrunk) {
+        while let Some(smaller) = self.smaller(shrunk, size_min) {
             let looked = self.look(&smaller);
             shrunk.become_run(smaller, looked);
         }
     }
 
     /// The decisions of a run with fewer faults that violates the same property; none if there is none, or no time for it.
-    fn smaller(&self, shrunk: &mut Shrunk) -> Option<Overrides> {
+    fn smaller(&self, shrunk: &mut Shrunk, size_min: usize) -> Option<Overrides> {
         let is_listed = shrunk.overrides.otherwise() != Otherwise::Thrown;
         let mut size = shrunk.needed.len();
-        while size > 0 {
+        while size >= size_min {
             let chunks: Vec<&[Needed]> = shrunk.needed.chunks(size).collect();
             // And one more, to look at what is found.
             if self.is_over(chunks.len() as u64 + 1) {
@@ -330,6 +350,9 @@ impl Search<'_> {
                 shrunk.needed.retain(|needed| needed.without.as_ref().is_none_or(|run| run.digest != now));
             }
             size = if size == 1 { 0 } else { size.div_ceil(2) };
+        }
+        if size_min > 1 {
+            return None;
         }
         if is_listed && shrunk.needed.len() > 1 {
             for index in 0..shrunk.needed.len() {
