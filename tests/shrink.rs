@@ -84,7 +84,7 @@ fn faults_that_only_bring_two_things_together_give_way_to_one() {
         let prepared = prepare(scenario, json!({}));
         let shrunk = shrunk(&*prepared, first_failing(&*prepared), 0).unwrap();
         let [name] = &names(&shrunk)[..] else { panic!("{scenario}: {:?}", names(&shrunk)) };
-        assert!(name.starts_with(cause) && name.ends_with(", attempt 1"), "{scenario}: {name}");
+        assert!(name.starts_with(cause) && name.contains(", attempt 1"), "{scenario}: {name}");
         assert!(shrunk.needed[0].without.as_ref().unwrap().holds(), "{scenario}");
         assert!(
             shrunk.minimal && shrunk.faults_before > 10 && shrunk.runs <= 150,
