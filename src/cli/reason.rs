@@ -354,7 +354,8 @@ fn chain(
         let event = trace.event(place);
         match () {
             () if shows.contains(&place) || is_decided(&event) => 0,
-            () if causes.contains(&place) => 1,
+            // What came of a fault, such as a copy that arrives late, causes what shows the violation by its place alone.
+            () if causes.contains(&place) || decided.contains(&event.by) => 1,
             () if lives.contains(&event.id) => 2,
             () => 3,
         }
