@@ -173,6 +173,19 @@ fn every_cell_of_the_matrix_is_as_expected() {
 }
 
 #[test]
+fn a_cell_that_is_not_as_expected_says_what_was_and_how_to_see_it() {
+    // One seed does not find what is rare.
+    let (exit, table) = said(&["snowglobe", "matrix", "--seeds", "1"]);
+    assert_eq!(exit, Exit::Violated, "{table}");
+    let row = table.lines().find(|line| line.starts_with("rpc/kept-for-a-while ")).expect("the row is there");
+    let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    assert_eq!(cells[3..5], ["holds ! twice", "twice 1 @0 ="], "{row}");
+    let differs = "differs: rpc/kept-for-a-while under duplication: expected twice, found holds\n  \
+                   snowglobe run rpc/kept-for-a-while --seed 0 ";
+    assert!(table.contains(differs), "{table}");
+}
+
+#[test]
 fn the_races_of_a_client_library_are_found_by_exploring_and_the_right_one_holds_in_every_order() {
     // S23, with two tasks. What is due within 20 ms of each other changes places: a request and its reply travel no longer.
     let explored = |scenario: &str| {

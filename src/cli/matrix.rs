@@ -21,9 +21,9 @@ use super::{Console, Exit, options, report};
 
 A cell says what was found: `holds`, or what was violated, in how many runs, and under which seed first, as in `twice 889 @0`. \
 A cell in which the fault of its column never struck says `no fault`, and `-` is a fault that cannot strike: fail-over, for \
-one, needs more than one server. Each cell is as it must be, unless it is marked with `!`: what was expected of those is listed \
-below the table, each with a command that shows it. --json has what is expected of every cell. With a few hundred seeds a \
-cell may be marked only because what must be violated is rare.
+one, needs more than one server. What was expected stands behind what was found: `=` if it is the same, else `!` and the \
+expectation, as in `holds ! twice`. Those are listed below the table, each with a command that shows it. With a few hundred \
+seeds a cell may be marked `!` only because what must be violated is rare.
 
 Exit codes: 0 if every cell is as expected, 1 if one is not.")]
 pub(super) struct MatrixVerb {
@@ -40,6 +40,9 @@ pub(super) struct MatrixVerb {
     #[arg(long)]
     markdown: bool,
 }
+
+/// What stands behind what was found in a cell.
+const MARKS: [&str; 2] = ["=: as expected", "! X: not as expected, which was X"];
 
 /// The table, for programs.
 #[derive(Serialize)]
@@ -109,16 +112,18 @@ pub(super) fn matrix(console: &mut Console<'_, '_>, verb: &MatrixVerb) -> Result
     let write = if verb.markdown { words::markdown } else { words::table };
     let out = &mut *console.streams.out;
     write!(out, "{}\n{}\n", write(&verdicts(matrix, &cells)), write(&costs(matrix, &cells)))?;
-    for (property, word) in &matrix.words {
-        writeln!(out, "{word}: \"{property}\" is violated{}", if verb.markdown { "  " } else { "" })?;
+    let words = matrix.words.iter().map(|(property, word)| format!("{word}: \"{property}\" is violated"));
+    for line in MARKS.map(str::to_owned).into_iter().chain(words) {
+        // Two blanks keep the lines apart on a page.
+        writeln!(out, "{line}{}", if verb.markdown { "  " } else { "" })?;
     }
     writeln!(out)?;
     let wrong: Vec<&Cell> = cells.iter().filter(|cell| !cell.agrees()).collect();
     for cell in &wrong {
         let (row, column) = cell.place;
         let (row, column) = (&matrix.rows[row].scenario, matrix.columns[column].name);
-        let expected = in_words(matrix, cell.expected.iter().copied());
-        writeln!(out, "differs: {row} under {column}: expected {expected}, found {}", found(matrix, cell))?;
+        let (expected, found) = (expected(matrix, cell), found(matrix, cell));
+        writeln!(out, "differs: {row} under {column}: expected {expected}, found {found}")?;
         let unexpected =
             cell.report.properties.iter().filter(|(found, _)| !cell.expected.contains(&found.as_str()));
         let first = unexpected.chain(&cell.report.properties).map(|(_, found)| found.first).next();
@@ -165,12 +170,13 @@ fn word<'m>(matrix: &'m Matrix, property: &'m str) -> &'m str {
     matrix.words.iter().find(|(known, _)| *known == property).map_or(property, |(_, word)| word)
 }
 
-fn in_words<'m>(matrix: &'m Matrix, properties: impl Iterator<Item = &'m str>) -> String {
-    let words: Vec<&str> = properties.map(|property| word(matrix, property)).collect();
+/// What must be found in a cell.
+fn expected(matrix: &Matrix, cell: &Cell) -> String {
+    let words: Vec<&str> = cell.expected.iter().map(|property| word(matrix, property)).collect();
     if words.is_empty() { "holds".to_owned() } else { words.join(" and ") }
 }
 
-/// What a cell says.
+/// What was found in it.
 fn found(matrix: &Matrix, cell: &Cell) -> String {
     let of = |(property, found): (&String, &check::Found)| {
         format!("{} {} @{}", word(matrix, property), found.runs, found.first)
@@ -183,6 +189,12 @@ fn found(matrix: &Matrix, cell: &Cell) -> String {
     }
 }
 
+/// What a cell says: what was found, and what was expected.
+fn verdict(matrix: &Matrix, cell: &Cell) -> String {
+    let found = found(matrix, cell);
+    if cell.agrees() { format!("{found} =") } else { format!("{found} ! {}", expected(matrix, cell)) }
+}
+
 fn cell_at(cells: &[Cell], row: usize, column: usize) -> Option<&Cell> {
     cells.iter().find(|cell| cell.place == (row, column))
 }
@@ -192,11 +204,8 @@ fn verdicts(matrix: &Matrix, cells: &[Cell]) -> Vec<Vec<String>> {
     let mut rows = vec![head.map(str::to_owned).collect::<Vec<_>>()];
     for (place, row) in matrix.rows.iter().enumerate() {
         let mut texts = vec![row.scenario.clone()];
-        texts.extend((0..matrix.columns.len()).map(|column| match cell_at(cells, place, column) {
-            Some(cell) if cell.agrees() => found(matrix, cell),
-            Some(cell) => format!("{} !", found(matrix, cell)),
-            None => "-".to_owned(),
-        }));
+        let cells = (0..matrix.columns.len()).map(|column| cell_at(cells, place, column));
+        texts.extend(cells.map(|cell| cell.map_or("-".to_owned(), |cell| verdict(matrix, cell))));
         rows.push(texts);
     }
     rows
