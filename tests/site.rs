@@ -107,6 +107,33 @@ fn what_is_no_site_is_refused_in_a_sentence() {
 }
 
 #[test]
+fn a_setting_that_another_one_makes_meaningless_is_refused_in_a_sentence() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    site(directory.path());
+    let dir = format!("site={}", directory.path().display());
+    let (read, canned) = (format!("and this one is read: {dir}\n"), "the lecture's five pages");
+    for (scenario, settings, expected) in [
+        ("crawler/c5-locked", ["pages=50", "web=canned"], canned),
+        ("crawler/c5-locked", ["web_seed=7", "web=canned"], canned),
+        ("crawler/c10-per-host", ["pages=50", "web=canned"], canned),
+        ("crawler/c8-at-most-once", ["pages=50", "web=canned"], canned),
+        ("crawler/c5-locked", [&dir, "web=random"], &read),
+        ("crawler/c5-locked", [&dir, "pages=50"], &read),
+        ("crawler/c8-at-most-once", [&dir, "web_seed=7"], &read),
+        ("crawler/c9-distributed", [&dir, "web=cycle"], &read),
+        ("crawler/c9-distributed", ["tokens=3", "delay_ms=0"], "no fetch waits for a token"),
+    ] {
+        let (exit, out, err) = ask(&["run", scenario, "--set", settings[0], "--set", settings[1]]);
+        assert_eq!((exit, &*out), (Exit::Unusable, ""), "{scenario} {settings:?}");
+        assert!(err.contains(expected) && err.lines().count() == 1, "{scenario} {settings:?}: {err}");
+    }
+    for settings in [["web=canned", "pages=30"], ["web=chain", "pages=50"]] {
+        let (exit, _, err) = ask(&["run", "crawler/c5-locked", "--set", settings[0], "--set", settings[1]]);
+        assert_eq!(exit, Exit::Holds, "{settings:?}: {err}");
+    }
+}
+
+#[test]
 fn a_trace_and_a_reproduction_of_a_site_that_has_changed_are_refused() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (pages, files) = (directory.path().join("pages"), directory.path());

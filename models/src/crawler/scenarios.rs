@@ -52,6 +52,31 @@ pub struct CrawlerSettings {
 }
 
 impl CrawlerSettings {
+    /// Refuses what another setting makes meaningless: who sets it believes that it changes something.
+    ///
+    /// # Errors
+    /// A sentence that says which setting is ignored, and why.
+    pub(super) fn nothing_ignored(&self, defaults: &Self) -> Result<(), String> {
+        let changed = [
+            ("web", self.web != defaults.web),
+            ("pages", self.pages != defaults.pages),
+            ("web_seed", self.web_seed != defaults.web_seed),
+        ];
+        let mut changed = changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key);
+        if !self.site.is_empty() {
+            return changed.next().map_or(Ok(()), |key| {
+                Err(format!("{key} is of a web that is made, and this one is read: site={}", self.site))
+            });
+        }
+        match changed.find(|key| *key != "web") {
+            Some(key) if self.web == WebSource::Canned => Err(format!(
+                "{key} is of a generated web, and web=canned is always the lecture's five pages: choose web=random, \
+                 scale-free, chain or cycle"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// # Errors
     /// A sentence that says why there is no such web.
     pub(super) fn web(&self) -> Result<Web, String> {
@@ -162,6 +187,7 @@ impl Scenario for CrawlerScenario {
     }
 
     fn setup(&self, settings: &CrawlerSettings) -> Result<Setup<CrawlerNode>, String> {
+        settings.nothing_ignored(&self.defaults())?;
         let web = settings.web()?;
         let reachable = web.reachable().len();
         let input = input(&settings.site, &web);

@@ -96,20 +96,24 @@ impl Trouble {
 }
 
 impl DistributedSettings {
+    /// What says where the web comes from.
+    fn source(&self) -> CrawlerSettings {
+        CrawlerSettings {
+            web: self.web,
+            pages: self.pages,
+            web_seed: self.web_seed,
+            site: self.site.clone(),
+            start: self.start.clone(),
+        }
+    }
+
     /// # Errors
     /// A sentence that says why there is no such web.
     fn web(&self) -> Result<Web, String> {
         if let Some(web) = self.loaded.get() {
             return Ok(web.clone());
         }
-        let settings = CrawlerSettings {
-            web: self.web,
-            pages: self.pages,
-            web_seed: self.web_seed,
-            site: self.site.clone(),
-            start: self.start.clone(),
-        };
-        let web = settings.web()?;
+        let web = self.source().web()?;
         Ok(self.loaded.get_or_init(|| web).clone())
     }
 }
@@ -157,6 +161,12 @@ impl Scenario for DistributedScenario {
         within("workers", workers.into(), 1, 1_000)?;
         within("tokens", tokens.into(), 1, 1_000)?;
         within("delay_ms", delay_ms, 0, 60_000)?;
+        if delay_ms == 0 && tokens != self.scheme.tokens {
+            return Err(format!(
+                "tokens={tokens} and delay_ms=0: without a delay no fetch waits for a token"
+            ));
+        }
+        settings.source().nothing_ignored(&self.defaults().source())?;
         let web = settings.web()?;
         let input = input(&settings.site, &web);
         let scheme = Scheme { coordinators, tokens, delay: delay_ms * MILLIS, ..self.scheme };

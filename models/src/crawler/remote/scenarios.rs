@@ -63,20 +63,24 @@ pub struct RemoteScenario {
 }
 
 impl RemoteSettings {
+    /// What says where the web comes from.
+    fn source(&self) -> CrawlerSettings {
+        CrawlerSettings {
+            web: self.web,
+            pages: self.pages,
+            web_seed: self.web_seed,
+            site: self.site.clone(),
+            start: self.start.clone(),
+        }
+    }
+
     /// # Errors
     /// A sentence that says why there is no such web.
     fn web(&self) -> Result<Web, String> {
         if let Some(web) = self.loaded.get() {
             return Ok(web.clone());
         }
-        let settings = CrawlerSettings {
-            web: self.web,
-            pages: self.pages,
-            web_seed: self.web_seed,
-            site: self.site.clone(),
-            start: self.start.clone(),
-        };
-        let web = settings.web()?;
+        let web = self.source().web()?;
         Ok(self.loaded.get_or_init(|| web).clone())
     }
 }
@@ -118,6 +122,7 @@ impl Scenario for RemoteScenario {
     fn setup(&self, settings: &RemoteSettings) -> Result<Setup<Self::Process>, String> {
         let &RemoteSettings { network, faults, delay_ms, .. } = settings;
         within("delay_ms", delay_ms, 0, 60_000)?;
+        settings.source().nothing_ignored(&self.defaults().source())?;
         let web = settings.web()?;
         let input = input(&settings.site, &web);
         let mut config = Config::new(2);
