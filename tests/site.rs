@@ -107,6 +107,19 @@ fn what_is_no_site_is_refused_in_a_sentence() {
 }
 
 #[test]
+fn a_web_in_json_of_another_shape_is_refused_with_the_file_the_place_and_the_shape() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("web.json");
+    let name = file.to_str().expect("UTF-8");
+    fs::write(&file, "{\n  \"start\": \"/\",\n  \"pages\": []\n}\n").expect("it can be written");
+    let (exit, out, err) = ask(&["run", "crawler/c5-locked", "--site", name]);
+    assert_eq!((exit, &*out), (Exit::Unusable, ""));
+    let place = format!("site {name}: line 2, column 9: unknown field `start`, expected `root` or `pages`");
+    let shape = r#"{"root": URL, "pages": [{"url": URL, "links": [URL, ...]}, ...]}"#;
+    assert!(err.ends_with(&format!("{place}, and a web is {shape}\n")) && err.lines().count() == 1, "{err}");
+}
+
+#[test]
 fn a_setting_that_another_one_makes_meaningless_is_refused_in_a_sentence() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     site(directory.path());

@@ -2,19 +2,23 @@
 //! run can be repeated where that source is not.
 
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
 use super::{Builder, Web};
 
+/// What is expected, for whoever wrote another thing.
+const SHAPE: &str = r#"{"root": URL, "pages": [{"url": URL, "links": [URL, ...]}, ...]}"#;
+
 /// The text. Fields that are not these are refused, so that a misspelt one is not silently ignored.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct WebFile {
     root: String,
     pages: Vec<PageEntry>,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct PageEntry {
     url: String,
     #[serde(default)]
@@ -26,8 +30,15 @@ struct PageEntry {
 #[non_exhaustive]
 pub enum WebFileError {
     /// Not JSON, or not the fields of a web.
-    #[error("the text is not a web in JSON: {0}")]
-    Syntax(serde_json::Error),
+    #[error("line {line}, column {column}: {found}, and a web is {shape}", shape = SHAPE)]
+    Shape {
+        /// Where, counted from 1.
+        line: usize,
+        /// Where in the line, in bytes counted from 1.
+        column: usize,
+        /// What is there.
+        found: String,
+    },
     /// `pages` is empty.
     #[error("the web lists no pages")]
     NoPages,
@@ -57,6 +68,23 @@ pub enum WebFileError {
     },
 }
 
+impl WebFileError {
+    fn shape(error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        let found = match error.classify() {
+            Category::Eof => "the text ends too soon".to_owned(),
+            Category::Data => {
+                let said = error.to_string();
+                let place = format!(" at line {line} column {column}");
+                said.strip_suffix(&place).unwrap_or(&said).to_owned()
+            }
+            Category::Syntax | Category::Io => "this is not JSON".to_owned(),
+        };
+        // An empty text has no column.
+        Self::Shape { line, column: column.max(1), found }
+    }
+}
+
 impl Web {
     /// Reads a web from JSON: the URL of the root and the pages that exist, each with its links in order.
     ///
@@ -83,7 +111,7 @@ impl Web {
     ///
     /// A [`WebFileError`] for the first thing that is wrong.
     pub fn from_json(text: &str) -> Result<Web, WebFileError> {
-        let file: WebFile = serde_json::from_str(text).map_err(WebFileError::Syntax)?;
+        let file: WebFile = serde_json::from_str(text).map_err(|error| WebFileError::shape(&error))?;
         if file.pages.is_empty() {
             return Err(WebFileError::NoPages);
         }
@@ -147,11 +175,25 @@ mod tests {
 
     #[test]
     fn each_fault_of_a_text_is_named() {
-        let syntax = "the text is not a web in JSON: ";
-        assert_eq!(error("{"), format!("{syntax}EOF while parsing an object at line 1 column 1"));
-        assert_eq!(error(r#"{"root": "a"}"#), format!("{syntax}missing field `pages` at line 1 column 13"));
-        let misspelt = error(r#"{"root": "a", "pages": [{"url": "a", "link": []}]}"#);
-        assert!(misspelt.starts_with(&format!("{syntax}unknown field `link`, expected `url` or `links`")));
+        let shape = r#", and a web is {"root": URL, "pages": [{"url": URL, "links": [URL, ...]}, ...]}"#;
+        for (text, said) in [
+            ("", "line 1, column 1: the text ends too soon"),
+            ("{", "line 1, column 1: the text ends too soon"),
+            ("<html>", "line 1, column 1: this is not JSON"),
+            ("{\n  root: 1}", "line 2, column 3: this is not JSON"),
+            ("7", "line 1, column 1: invalid type: integer `7`, expected an object"),
+            (r#"{"root": "a"}"#, "line 1, column 13: missing field `pages`"),
+            (
+                r#"{"root": "a", "pages": ["a"]}"#,
+                r#"line 1, column 27: invalid type: string "a", expected an object"#,
+            ),
+            (
+                r#"{"root": "a", "pages": [{"url": "a", "link": []}]}"#,
+                "line 1, column 43: unknown field `link`, expected `url` or `links`",
+            ),
+        ] {
+            assert_eq!(error(text), format!("{said}{shape}"), "{text}");
+        }
         assert_eq!(error(r#"{"root": "a", "pages": []}"#), "the web lists no pages");
         let empty_url = error(r#"{"root": "a", "pages": [{"url": "a"}, {"url": ""}]}"#);
         assert_eq!(empty_url, "the web has a page with an empty url: entry 2 of its pages, counted from 1");
