@@ -129,11 +129,15 @@ impl<M: Message> Context<M> {
         }
     }
 
+    /// Says where it is to a context that is lent to in this life of the node.
+    pub(crate) fn settle(&self, other: &mut Self) {
+        other.node = self.node;
+        other.incarnation = self.incarnation;
+    }
+
     /// Lets `other` be the handler's context until [`Context::reclaim`].
     #[inline(always)]
     pub(crate) fn lend(&mut self, other: &mut Self) {
-        other.node = self.node;
-        other.incarnation = self.incarnation;
         other.now = self.now;
         self.hand_over(other);
     }

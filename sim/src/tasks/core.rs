@@ -322,7 +322,8 @@ impl Core {
     pub(super) fn fetch_further(&self) {
         let Ok(tasks) = self.tasks.try_borrow() else { return };
         if let Some(work) = tasks.first.task.as_ref().and_then(|main| main.work.as_ref()) {
-            work.fetch();
+            // What it points to: the box is a future too.
+            work.as_ref().get_ref().fetch();
         }
     }
 

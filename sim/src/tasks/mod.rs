@@ -171,6 +171,7 @@ impl<M: Message> Process for Tasks<M> {
     fn on_start(&mut self, ctx: &mut Context<M>) {
         let Some(program) = self.program.take() else { return };
         let place = ctx.event();
+        ctx.settle(&mut self.shared.ctx.borrow_mut());
         self.handle(ctx, |shared| {
             let main = shared.core.begin_main(Label::new("main"), place);
             let work = {

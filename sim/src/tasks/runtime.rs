@@ -46,8 +46,8 @@ pub struct Runtime<M: Message> {
     pub(super) shared: Rc<Shared<M>>,
 }
 
-/// What a datagram touches comes first and together, in three lines of the cache.
-#[repr(C, align(64))]
+/// What a datagram touches comes first and together, in three lines of the cache or four.
+#[repr(C)]
 pub(super) struct Shared<M: Message> {
     pub(super) core: Rc<Core>,
     /// The world's context while a handler runs; otherwise one that nobody applies.
@@ -366,7 +366,7 @@ impl<M: Message> Shared<M> {
     /// Asks memory for what every handler touches.
     #[inline(always)]
     pub(super) fn fetch(&self) {
-        fetch_lines(&self.core, 3);
+        fetch_lines(&self.core, 4);
     }
 
     /// Moves the running task's ids to where it received something, unless the program chose their place.

@@ -19,6 +19,10 @@ use super::{Pending, World};
 /// A world of fewer nodes fits into the cache, and is spared the asking.
 pub(super) const LARGE: usize = 4_096;
 
+/// For how many events one link is asked for at once, where their order is known: memory then works for all of them side by
+/// side, also at finding the pages. Four batches is as far as is known at least.
+const BATCH: usize = 8;
+
 /// The bytes of a line of the cache, and of a word.
 const LINE: usize = 64;
 const WORD: usize = size_of::<u64>();
@@ -47,6 +51,29 @@ impl<P: Process> World<P> {
     /// Asks for one link of each of the chains that the next events need.
     #[inline(always)]
     pub(super) fn fetch_ahead(&self) {
+        match self.queue.taken_in_order() {
+            Some(taken) if taken % BATCH == 0 => self.fetch_batches(),
+            Some(_) => {}
+            None => self.fetch_guesses(),
+        }
+    }
+
+    #[inline(never)]
+    fn fetch_batches(&self) {
+        let batch = |nth: usize| self.queue.after(nth * BATCH, BATCH);
+        if P::FETCHES {
+            batch(3).for_each(|slot| self.queue.fetch_slot(slot));
+            batch(2).for_each(|slot| self.fetch_node(slot));
+            batch(1).filter_map(|slot| self.process_of(slot)).for_each(P::fetch);
+            batch(0).filter_map(|slot| self.process_of(slot)).for_each(P::fetch_further);
+        } else {
+            batch(2).for_each(|slot| self.queue.fetch_slot(slot));
+            batch(1).for_each(|slot| self.fetch_node(slot));
+        }
+    }
+
+    #[inline(always)]
+    fn fetch_guesses(&self) {
         if P::FETCHES {
             let [first, second, third, fourth] = self.queue.upcoming();
             self.queue.fetch_slot(fourth);
