@@ -17,7 +17,9 @@ pub struct Schedule {
 /// Each task has a priority that the dice gave it, and the runnable one with the highest goes next; at a few steps that
 /// the dice choose, the task that is about to run is put behind all others. A bug that needs `d` steps in one order is
 /// found with probability `1/(n k^(d-1))` with `n` tasks and `k` steps: Burckhardt, Kothari, Musuvathi and Nagarakatte,
-/// "A randomized scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010.
+/// "A randomized scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010. There the changes are `d - 1` in every
+/// run; here each step is thrown for by its id, so that they are `d - 1` on average, and the probability may be smaller by a
+/// factor of `e^(d-1)`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Priorities {
     /// How likely a step is to be one before which its task is put behind: `d - 1` in `k`.
