@@ -135,7 +135,7 @@ impl Keys {
         let mut tied = self.heap.take_tied();
         let least = (0..tied.len()).min_by_key(|at| (order(tied[*at]), tied[*at]));
         let key = tied.swap_remove(least.expect("the first key is tied with itself"));
-        tied.into_iter().for_each(|key| _ = self.heap.insert(key));
+        self.put_near(tied);
         key
     }
 
@@ -154,7 +154,7 @@ impl Keys {
     pub(super) fn retain(&mut self, mut keep: impl FnMut(Key) -> bool) {
         let mut heap = self.heap.drain();
         heap.retain(|key| keep(*key));
-        heap.into_iter().for_each(|key| _ = self.heap.insert(key));
+        self.put_near(heap);
         let mut front = self.front.split_off(self.at);
         front.retain(|key| keep(*key));
         self.set_front(front);
@@ -191,8 +191,14 @@ impl Keys {
             self.fill_front();
         } else {
             self.most = 2 * keys.len();
-            keys.into_iter().for_each(|key| _ = self.heap.insert(key));
+            self.put_near(keys);
             self.set_front(Vec::new());
+        }
+    }
+
+    fn put_near(&mut self, keys: Vec<Key>) {
+        for key in keys {
+            self.heap.insert(key);
         }
     }
 

@@ -81,7 +81,9 @@ impl Ladder {
         self.keys += keys.len();
         self.rungs.push(rung);
         let rung = self.rungs.last_mut().expect("it was just pushed");
-        keys.iter().for_each(|key| rung.insert(*key));
+        for key in keys {
+            rung.insert(*key);
+        }
         true
     }
 
