@@ -31,7 +31,7 @@ struct Crashes {
 
 fn prepare(scenario: &str) -> Box<dyn Prepared> {
     let Value::Object(calm) =
-        json!({"coordinators": 2, "workers": 2, "pages": 6, "network": "reliable", "rough": false})
+        json!({"coordinators": 2, "workers": 2, "web": "canned", "network": "reliable", "rough": false})
     else {
         unreachable!("settings are an object")
     };
