@@ -2,7 +2,7 @@
 //!
 //! The contestants take turns within each round, each at a size that takes it about [`ROUND_SECONDS`], so that a
 //! machine that slows down slows all of them; a figure is the median of the rounds. Time is this process's own on
-//! the processor where the system tells, so that others on the machine disturb little. Every run asserts that all
+//! the processor, with all of its threads, so that others on the machine disturb little. Every run asserts that all
 //! of its work was done, and every round that the seed repeated: as many events, and the same virtual end.
 //!
 //! Words on the command line choose the workloads or contestants whose names contain one of them.
@@ -20,12 +20,16 @@ mod workloads;
 
 mod with_anysystem;
 mod with_madsim;
+mod with_moonpool;
 mod with_nexosim;
+mod with_shuttle;
 mod with_simcore;
+mod with_stateright;
 mod with_turmoil;
 
-use std::time::Instant;
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use workloads::{bare, handlers, tasks};
 
 /// How often each contestant is timed, after the runs that find its size.
@@ -40,7 +44,8 @@ const SEED: u64 = 1;
 pub(crate) struct Done {
     /// Messages delivered and timeouts met.
     pub(crate) events: u64,
-    /// When it ended, in virtual nanoseconds; 0 where only the events are known.
+    /// When it ended, in virtual nanoseconds; where there is no time, something else in which runs differ; 0 where
+    /// only the events are known.
     pub(crate) time: u64,
 }
 
@@ -74,14 +79,18 @@ impl Contestant {
     }
 }
 
-/// `contestant!("name", module)`: one that takes part in everything.
+/// `contestant!("name", module)`: one that takes part in everything; `contestant!("name", module, None)`: in
+/// everything but the lossy RPC.
 macro_rules! contestant {
     ($name:literal, $module:ident) => {
+        contestant!($name, $module, Some(|n, seed| $module::lossy_rpc(n as u32, seed).into()))
+    };
+    ($name:literal, $module:ident, $lossy_rpc:expr) => {
         Contestant {
             name: $name,
             workloads: [
                 Some(|n, seed| $module::ping(n, seed).into()),
-                Some(|n, seed| $module::lossy_rpc(n as u32, seed).into()),
+                $lossy_rpc,
                 Some(|n, seed| $module::ring(10, n, seed).into()),
                 Some(|n, seed| $module::ring(1_000, n, seed).into()),
                 Some(|n, seed| $module::short_runs(n, seed).into()),
@@ -90,7 +99,7 @@ macro_rules! contestant {
     };
 }
 
-const CONTESTANTS: [Contestant; 8] = [
+const CONTESTANTS: [Contestant; 11] = [
     contestant!("handlers", handlers),
     contestant!("tasks", tasks),
     contestant!("bare loop", bare),
@@ -100,6 +109,10 @@ const CONTESTANTS: [Contestant; 8] = [
     contestant!("anysystem", with_anysystem),
     // Among 1,000 hosts it looks after half a million links in every tick: minutes for the smallest size.
     contestant!("turmoil", with_turmoil).without(RING_OF_1000),
+    contestant!("moonpool", with_moonpool),
+    // It has no timeouts.
+    contestant!("shuttle", with_shuttle, None),
+    contestant!("stateright", with_stateright),
 ];
 
 fn main() {
@@ -174,28 +187,20 @@ fn timed(run: Workload, size: u64) -> (Done, f64) {
     (done, start.seconds())
 }
 
-/// The time of this thread on the processor, or that of the clock on the wall.
-struct Stopwatch {
-    processor: Option<u64>,
-    wall: Instant,
-}
+/// The time of this process on the processor: stateright's checker has a thread of its own.
+struct Stopwatch(Duration);
 
 impl Stopwatch {
     fn start() -> Self {
-        Self { processor: Self::processor(), wall: Instant::now() }
+        Self(Self::processor())
     }
 
     fn seconds(&self) -> f64 {
-        match (self.processor, Self::processor()) {
-            (Some(start), Some(end)) => (end - start) as f64 / 1e9,
-            _ => self.wall.elapsed().as_secs_f64(),
-        }
+        (Self::processor() - self.0).as_secs_f64()
     }
 
-    /// Nanoseconds that the main thread has run. All contestants run on it alone.
-    fn processor() -> Option<u64> {
-        let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
-        text.split(' ').next()?.parse().ok()
+    fn processor() -> Duration {
+        clock_gettime(ClockId::ProcessCPUTime).try_into().expect("a process runs forwards")
     }
 }
 
