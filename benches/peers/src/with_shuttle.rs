@@ -39,13 +39,13 @@ fn circles(executions: u64, nodes: u32, tokens: u32, events: u64, seed: u64) -> 
     config.max_steps = MaxSteps::None;
     let scheduler = RandomScheduler::new_from_seed(seed, executions as usize);
     let (all, switches) = (Count::default(), Count::default());
-    let (delivered, switched) = (Arc::clone(&all), Arc::clone(&switches));
+    let (delivered, counted) = (Arc::clone(&all), Arc::clone(&switches));
     let executed = Runner::new(scheduler, config).run(move || {
         let passed = Count::default();
         circle(nodes, tokens, events, &passed);
         assert_eq!(passed.load(Relaxed), events);
         delivered.fetch_add(events, Relaxed);
-        switched.fetch_add(shuttle::current::context_switches() as u64, Relaxed);
+        counted.fetch_add(shuttle::current::context_switches() as u64, Relaxed);
     });
     assert_eq!(executed as u64, executions);
     assert_eq!(all.load(Relaxed), executions * events);
