@@ -1,5 +1,5 @@
 # Verbs only. What they do is in the packages.
-.PHONY: run test check doc bench bench-check bench-record bench-sweeps bench-peers golden soak same-bytes
+.PHONY: run test check doc bench bench-check bench-record bench-sweeps bench-queues bench-peers golden soak same-bytes
 
 run: ## Sweep every scenario, compare found with expected, replay one failing seed
 	cargo run --release --locked --quiet -- sweep --all --seeds 0..10000
@@ -26,6 +26,9 @@ bench-record: ## Record the instructions that an event takes now; say in the com
 
 bench-sweeps: ## What sweeps and traces cost, beside what they may
 	cargo bench --locked --quiet -p snowglobe-check --bench sweeps_and_traces
+
+bench-queues: ## The engine's queue beside others, on the same sequences of operations
+	cargo bench --locked --quiet -p snowglobe-sim --bench queues
 
 bench-peers: ## The engine beside its peers, on the same work; downloads and builds them first
 	cd benches/peers && cargo run --release --quiet

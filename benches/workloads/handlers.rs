@@ -6,8 +6,8 @@
 //! Deliberately absent: faults other than those of the network, and anything that was done for the benchmark alone.
 
 use snowglobe::sim::{
-    Config, Context, Delay, Either, Ending, Label, Limits, Link, Message, Network, NodeId, Overrides,
-    Process, Ratio, World,
+    Config, Context, Delay, Either, Ending, Label, Limits, Link, Message, Network, NodeId, Observer,
+    Overrides, Process, Ratio, World,
 };
 
 use super::{
@@ -25,12 +25,17 @@ pub(crate) fn ping(bounces: u64, seed: u64) -> u64 {
 /// One server and [`CLIENTS`] clients over a network that loses and duplicates. Each client makes `calls` calls,
 /// one after the other, and asks again under the same sequence number until it has the reply.
 pub(crate) fn lossy_rpc(calls: u32, seed: u64) -> u64 {
+    observed_lossy_rpc(calls, seed, &mut ())
+}
+
+/// The same before an observer.
+pub(crate) fn observed_lossy_rpc(calls: u32, seed: u64, observer: &mut impl Observer<Rpc>) -> u64 {
     let boot = move |node| match node {
         Client::SERVER => Either::Left(Server::default()),
         _ => Either::Right(Client { calls, seq: 0, value: 0 }),
     };
     let mut world: World<Either<Server, Client>> = World::new(config(CLIENTS + 1, LOSSY), seed, boot);
-    assert_eq!(world.run(&mut ()), Ending::Quiet);
+    assert_eq!(world.run(observer), Ending::Quiet);
     for node in (0..=CLIENTS).map(NodeId) {
         match world.process(node) {
             Some(Either::Left(server)) => {
@@ -191,7 +196,7 @@ impl Process for Gossip {
 
 /// What clients and server of `lossy_rpc` say to each other.
 #[derive(Clone, Hash, Debug)]
-pub(super) enum Rpc {
+pub(crate) enum Rpc {
     /// Please add one, and this is the client's `seq`th call.
     Request { client: u32, seq: u32 },
     /// It was done, and this was the counter then.
