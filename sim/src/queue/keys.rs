@@ -6,12 +6,12 @@
 
 use super::heap::Heap;
 use super::ladder::Ladder;
-use super::{Key, is_tied};
+use super::{FEW_ARE_MANY, Key, is_tied};
 
 /// More keys than this are divided.
-const HEAP_MOST: usize = if cfg!(test) { 16 } else { 4_096 };
+const HEAP_MOST: usize = if FEW_ARE_MANY { 16 } else { 4_096 };
 /// How many keys stand at the front at least, as long as others are on the ladder: so far ahead is known what comes.
-const FRONT_LEAST: usize = if cfg!(test) { 3 } else { 32 };
+const FRONT_LEAST: usize = if FEW_ARE_MANY { 3 } else { 32 };
 /// No event has this key: there are fewer slots. Cheaper to hand on than an `Option`.
 pub(super) const NO_KEY: Key = Key::MAX;
 

@@ -4,10 +4,10 @@
 //! just their span: there is no width to be tuned, and keys that lie close together are divided again, one rung below. What is
 //! scheduled costs a look at each rung, of which there is mostly one, and is moved once or twice before its time comes.
 
-use super::{Key, is_tied};
+use super::{FEW_ARE_MANY, Key, is_tied};
 
 /// How many keys a bucket should get.
-const BUCKET: usize = if cfg!(test) { 4 } else { 256 };
+const BUCKET: usize = if FEW_ARE_MANY { 4 } else { 256 };
 /// How many keys the memory of a bucket may have room for, to be kept.
 const LARGEST_KEPT: usize = 8 * BUCKET;
 /// The bits of a key below its time and tie. Keys that differ only there may not be parted: see [`is_tied`].
