@@ -174,7 +174,7 @@ impl<Q: Order> Run<Q> {
             for event in 0..operations as u32 {
                 // From few to some thousand and back, twice; times from such that ties abound to such that all are far apart.
                 let phase = u64::from(event) * 12 / operations;
-                let pushes = if phase / 3 % 2 == 0 { 80 } else { 20 };
+                let pushes = if (phase / 3).is_multiple_of(2) { 80 } else { 20 };
                 let delay = run.die.below(1000) << (run.die.below(phase + 1) * 4);
                 match run.die.below(100) {
                     roll if roll < pushes || live.is_empty() => {
