@@ -22,10 +22,10 @@ pub(crate) struct FourAry(heap::Heap);
 /// What the engine has: the heap as long as keys are few, beyond that a ladder.
 pub(crate) struct Keys(keys::Keys);
 
-/// The heap, and beside it a list for keys that come in ascending order, as those of timers of equal length do.
+/// The heap, and beside it a list for timers that come in ascending order, as those of equal length do.
 pub(crate) struct FourAryAndFifo {
     heap: heap::Heap,
-    /// Ascending: a key that is not greater than the last one goes to the heap.
+    /// Ascending: a timer that is not after the last one goes to the heap.
     fifo: VecDeque<Key>,
 }
 
@@ -94,6 +94,11 @@ impl Default for FourAryAndFifo {
 impl Order for FourAryAndFifo {
     #[inline]
     fn insert(&mut self, key: Key) {
+        self.heap.insert(key);
+    }
+
+    #[inline]
+    fn insert_timer(&mut self, key: Key) {
         if self.fifo.back().is_none_or(|last| *last < key) {
             self.fifo.push_back(key);
         } else {

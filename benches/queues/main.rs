@@ -45,7 +45,7 @@ const CONTESTANTS: [(&str, Run); 9] = [
     ("binary, packed", Sequence::run::<binary::Packed>),
     ("4-ary, packed", Sequence::run::<engine::FourAry>),
     ("engine", Sequence::run::<engine::Keys>),
-    ("4-ary and FIFO", Sequence::run::<engine::FourAryAndFifo>),
+    ("4-ary, FIFO for timers", Sequence::run::<engine::FourAryAndFifo>),
     ("pairing", Sequence::run::<pairing::Pairing>),
     ("radix", Sequence::run::<radix::Radix>),
     ("wheel", Sequence::run::<wheel::Wheel>),
@@ -78,7 +78,7 @@ fn main() {
 }
 
 /// What is timed: some tenths of a second each, but for queues that a sequence does not suit.
-fn cases(scale: u64) -> [Case; 11] {
+fn cases(scale: u64) -> [Case; 13] {
     let hold = |name, pending: u64, delays, events| {
         let pending = (pending / scale).max(4) as u32;
         Case { name, sequence: Sequence::Hold { pending, delays }, events }
@@ -90,7 +90,9 @@ fn cases(scale: u64) -> [Case; 11] {
     let (recorded, events) = recording::lossy_rpc((20_000 / scale) as u32);
     [
         hold("hold, 4 pending", 4, Delays::Uniform, 5_000_000),
+        hold("hold, 100 pending", 100, Delays::Uniform, 4_000_000),
         hold("hold, 1,000 pending", 1_000, Delays::Uniform, 3_000_000),
+        hold("hold, 10,000 pending", 10_000, Delays::Uniform, 2_000_000),
         hold("hold, 100,000 pending", 100_000, Delays::Uniform, 2_000_000),
         hold("hold, 1,000,000 pending", 1_000_000, Delays::Uniform, 1_000_000),
         hold("hold, 1,000 pending, 1 µs to 1 s", 1_000, Delays::Spread, 2_000_000),

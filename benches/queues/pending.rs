@@ -10,6 +10,11 @@ pub(crate) type Key = u128;
 pub(crate) trait Order: Default {
     /// Adds a key, of a time not before that of the last one that came out. Its tie may be anything.
     fn insert(&mut self, key: Key);
+    /// Adds the key of a timer: probably later than those of other timers, and probably cancelled.
+    #[inline]
+    fn insert_timer(&mut self, key: Key) {
+        self.insert(key);
+    }
     /// Takes the least key out.
     fn pop(&mut self) -> Option<Key>;
     /// Takes out all keys that are not to be kept.
@@ -39,17 +44,30 @@ pub(crate) struct Handle(u32);
 impl<Q: Order> Pending<Q> {
     #[inline]
     pub(crate) fn push(&mut self, time: u64, tie: u32, event: u32) -> Handle {
+        let slot = self.fill(event);
+        self.order.insert(pack(time, tie, slot));
+        Handle(slot)
+    }
+
+    #[inline]
+    pub(crate) fn push_timer(&mut self, time: u64, tie: u32, event: u32) -> Handle {
+        let slot = self.fill(event);
+        self.order.insert_timer(pack(time, tie, slot));
+        Handle(slot)
+    }
+
+    /// A slot for this event.
+    #[inline]
+    fn fill(&mut self, event: u32) -> u32 {
         assert!(event != CANCELLED, "an event is a small number");
-        let slot = if let Some(slot) = self.free.pop() {
+        self.keys += 1;
+        if let Some(slot) = self.free.pop() {
             self.slots[slot as usize] = event;
             slot
         } else {
             self.slots.push(event);
             (self.slots.len() - 1) as u32
-        };
-        self.keys += 1;
-        self.order.insert(pack(time, tie, slot));
-        Handle(slot)
+        }
     }
 
     #[inline]

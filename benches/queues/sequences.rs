@@ -133,7 +133,8 @@ impl<Q: Order> Run<Q> {
     #[inline]
     fn ask(&mut self, client: u32) -> Handle {
         self.send(client * 4 + REQUEST);
-        self.push(TIMEOUT, client * 4 + TIMER)
+        let tie = self.die.next() as u32;
+        self.pending.push_timer(self.now + TIMEOUT, tie, client * 4 + TIMER)
     }
 
     #[inline]
@@ -154,7 +155,7 @@ impl<Q: Order> Run<Q> {
                         run.pending.push(time, tie, 0);
                     }
                     Operation::Timer { time, tie, node } => {
-                        let handle = run.pending.push(time, tie, 0);
+                        let handle = run.pending.push_timer(time, tie, 0);
                         timers.resize(timers.len().max(node as usize + 1), handle);
                         timers[node as usize] = handle;
                     }
@@ -178,7 +179,12 @@ impl<Q: Order> Run<Q> {
                 let delay = run.die.below(1000) << (run.die.below(phase + 1) * 4);
                 match run.die.below(100) {
                     roll if roll < pushes || live.is_empty() => {
-                        live.insert(event, run.push(delay, event));
+                        let (time, tie) = (run.now + delay, run.die.next() as u32);
+                        let handle = match event % 2 {
+                            0 => run.pending.push(time, tie, event),
+                            _ => run.pending.push_timer(time, tie, event),
+                        };
+                        live.insert(event, handle);
                     }
                     95.. => {
                         let from = run.die.below(u64::from(event)) as u32;
@@ -207,9 +213,9 @@ impl<Q: Order> Run<Q> {
     }
 
     #[inline]
-    fn push(&mut self, delay: u64, event: u32) -> Handle {
+    fn push(&mut self, delay: u64, event: u32) {
         let tie = self.die.next() as u32;
-        self.pending.push(self.now + delay, tie, event)
+        self.pending.push(self.now + delay, tie, event);
     }
 
     #[inline]
