@@ -67,21 +67,79 @@ const PAIRS: [[u8; 2]; 256] = {
     pairs
 };
 
+/// A short text in the room of a longer one, so that all of the room is copied, in a few moves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece {
+    bytes: [u8; Self::ROOM],
+    len: u8,
+}
+
+impl Piece {
+    /// The longest text of a piece.
+    pub(crate) const ROOM: usize = 32;
+
+    /// # Panics
+    /// If the text is longer than [`Piece::ROOM`].
+    pub(crate) const fn new(text: &[u8]) -> Self {
+        let mut bytes = [0; Self::ROOM];
+        bytes.split_at_mut(text.len()).0.copy_from_slice(text);
+        Self { bytes, len: text.len() as u8 }
+    }
+}
+
+/// Adds a piece.
+#[inline(always)]
+pub(crate) fn piece(out: &mut Vec<u8>, piece: &Piece) {
+    let end = out.len() + usize::from(piece.len);
+    out.extend_from_slice(&piece.bytes);
+    out.truncate(end);
+}
+
+/// Whether a byte stands for itself in a JSON string.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    plain.split_at_mut(0x20).0.copy_from_slice(&[false; 0x20]);
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
+
 /// Begins an event line: everything up to the id of the cause, without the closing brace.
-#[inline]
-pub(crate) fn open(out: &mut Vec<u8>, time: Nanos, node: &[u8], kind: &str, id: EventId, by: EventId) {
-    // One reservation for everything but the node's name, whose length is not bounded.
-    out.reserve(128 + node.len());
+#[inline(always)]
+pub(crate) fn open(out: &mut Vec<u8>, time: Nanos, node: &Name, kind: &Piece, id: EventId, by: EventId) {
     out.extend_from_slice(b"{\"t\":");
     integer(out, time);
     out.extend_from_slice(b",\"node\":");
-    out.extend_from_slice(node);
-    out.extend_from_slice(b",\"kind\":\"");
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\",\"id\":");
-    hex(out, id.0);
-    out.extend_from_slice(b",\"by\":");
-    hex(out, by.0);
+    name(out, node);
+    piece(out, kind);
+    let mut ids = *b",\"id\":\"0123456789abcdef\",\"by\":\"0123456789abcdef\"";
+    ids[7..23].copy_from_slice(&digits(id.0));
+    ids[31..47].copy_from_slice(&digits(by.0));
+    out.extend_from_slice(&ids);
+}
+
+/// A node's name as a JSON string.
+#[derive(Debug)]
+pub(crate) enum Name {
+    Short(Piece),
+    Long(Box<[u8]>),
+}
+
+impl Name {
+    pub(crate) fn new(name: &str) -> Self {
+        let mut out = Vec::with_capacity(name.len() + 2);
+        string(&mut out, name);
+        if out.len() <= Piece::ROOM { Self::Short(Piece::new(&out)) } else { Self::Long(out.into()) }
+    }
+}
+
+/// Adds a node's name.
+#[inline(always)]
+pub(crate) fn name(out: &mut Vec<u8>, name: &Name) {
+    match name {
+        Name::Short(short) => piece(out, short),
+        Name::Long(long) => out.extend_from_slice(long),
+    }
 }
 
 /// Ends a line.
@@ -91,28 +149,95 @@ pub(crate) fn close(out: &mut Vec<u8>) {
 }
 
 /// A comma, a key and a colon. The key is one of ours and needs no escaping.
-#[inline]
-pub(crate) fn key(out: &mut Vec<u8>, key: &str) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(key.as_bytes());
-    out.extend_from_slice(b"\":");
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":").as_bytes()
+    };
+}
+pub(crate) use key;
+
+/// Adds what is mostly short. Two copies of a fixed length that overlap are a few moves, one of any length is a call.
+#[inline(always)]
+fn append(out: &mut Vec<u8>, text: &[u8]) {
+    match text.len() {
+        2..4 => overlapping::<2>(out, text),
+        4..8 => overlapping::<4>(out, text),
+        8..16 => overlapping::<8>(out, text),
+        16..=32 => overlapping::<16>(out, text),
+        _ => out.extend_from_slice(text),
+    }
+}
+
+/// Adds `N` to `2 * N` bytes: the first `N`, and over them the last.
+#[inline(always)]
+fn overlapping<const N: usize>(out: &mut Vec<u8>, text: &[u8]) {
+    let end = out.len() + text.len();
+    if let (Some(first), Some(last)) = (text.first_chunk::<N>(), text.last_chunk::<N>()) {
+        out.extend_from_slice(first);
+        out.truncate(end - N);
+        out.extend_from_slice(last);
+    }
 }
 
 /// A JSON integer.
 #[inline]
 pub(crate) fn integer(out: &mut Vec<u8>, value: u64) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    let Some((digits, len)) = decimals(value) else {
+        return out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    };
+    let end = out.len() + len;
+    out.extend_from_slice(&digits);
+    out.truncate(end);
+}
+
+/// The digits of a number that has at most 16, and how many they are.
+#[inline(always)]
+fn decimals(value: u64) -> Option<([u8; 16], usize)> {
+    const HALF: u64 = 100_000_000;
+    if value >= HALF * HALF {
+        return None;
+    }
+    let digits = u128::from(eight_decimals((value % HALF) as u32)) << 64
+        | u128::from(eight_decimals((value / HALF) as u32));
+    // The first digit is the lowest byte. The last stays also if it is a zero.
+    let zeros = (digits.trailing_zeros() / 8).min(15);
+    let text = (digits | u128::from_ne_bytes([b'0'; 16])) >> (8 * zeros);
+    Some((text.to_le_bytes(), 16 - zeros as usize))
+}
+
+/// The eight decimal digits of a number, the first in the lowest byte: cut into twice four, four times two, and eight.
+#[inline(always)]
+const fn eight_decimals(value: u32) -> u64 {
+    let value = value as u64;
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    // Divided by 100 and by 10, in all places at once: multiplied by 2^20 / 100 and 2^10 / 10, rounded up.
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds | (fours - 100 * hundreds) << 16;
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | (twos - 10 * tens) << 8
 }
 
 /// 16 digits in quotes.
 #[inline]
 pub(crate) fn hex(out: &mut Vec<u8>, value: u64) {
     let mut quoted = [b'"'; 18];
-    let (pairs, _) = quoted[1..17].as_chunks_mut::<2>();
-    for (pair, byte) in pairs.iter_mut().zip(value.to_be_bytes()) {
-        *pair = PAIRS[byte as usize];
-    }
+    quoted[1..17].copy_from_slice(&digits(value));
     out.extend_from_slice(&quoted);
+}
+
+/// 16 digits, eight at once: each half byte in a byte of its own, with `0` added, and beyond 9 the way to the letters.
+#[inline(always)]
+const fn digits(value: u64) -> [u8; 16] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const fn eight(half: u32) -> u64 {
+        let mut spread = half as u64;
+        spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+        spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+        spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+        let letters = (spread + 6 * EACH) >> 4 & EACH;
+        spread + b'0' as u64 * EACH + letters * (b'a' - b'9' - 1) as u64
+    }
+    ((eight((value >> 32) as u32) as u128) << 64 | eight(value as u32) as u128).to_be_bytes()
 }
 
 /// The 16 digits of `value` as text.
@@ -144,8 +269,8 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
 /// writes it again leaves it as it was.
 #[inline]
 fn escaped(out: &mut Vec<u8>, text: &str) {
-    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        out.extend_from_slice(text.as_bytes());
+    if text.bytes().all(|byte| PLAIN[byte as usize]) {
+        append(out, text.as_bytes());
     } else {
         escape_slowly(out, text);
     }
@@ -237,8 +362,9 @@ mod tests {
     #[test]
     fn an_event_line_begins_with_time_node_kind_id_and_cause() {
         let line = written(|out| {
-            open(out, 1_500, b"\"server\"", "fire", EventId(0xabc), EventId::ROOT);
-            key(out, "name");
+            let kind = Piece::new(b",\"kind\":\"fire\"");
+            open(out, 1_500, &Name::new("server"), &kind, EventId(0xabc), EventId::ROOT);
+            out.extend_from_slice(key!("name"));
             label(out, Label::keyed("resend", 7));
             close(out);
         });
@@ -247,6 +373,17 @@ mod tests {
             "{\"t\":1500,\"node\":\"server\",\"kind\":\"fire\",\"id\":\"0000000000000abc\",\
              \"by\":\"0000000000000000\",\"name\":\"resend/7\"}\n"
         );
+    }
+
+    #[test]
+    fn integers_where_their_length_changes() {
+        let powers = (0..20).map(|power| 10_u64.pow(power));
+        for value in powers.flat_map(|power| [power - 1, power, power + 1, power / 2]).chain([u64::MAX]) {
+            assert_eq!(written(|out| integer(out, value)), value.to_string());
+        }
+        for value in 0..100_000 {
+            assert_eq!(written(|out| integer(out, value)), value.to_string());
+        }
     }
 
     #[test]
@@ -271,6 +408,12 @@ mod tests {
             let json = written(|out| bytes(out, &content));
             let text: String = serde_json::from_str(&json).unwrap();
             prop_assert_eq!(disk_bytes(&text), Some(content));
+        }
+
+        #[test]
+        fn integers_of_any_length_are_written_as_rust_writes_them(value: u64, bits in 0..64_u32) {
+            let value = value >> bits;
+            prop_assert_eq!(written(|out| integer(out, value)), value.to_string());
         }
 
         #[test]

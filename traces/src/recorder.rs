@@ -1,7 +1,8 @@
 //! The recorder: an observer that writes what it sees.
 //!
 //! Here, and nowhere earlier, events become text. Lines are made in one buffer that is used again; the nodes'
-//! names are escaped once. The hash is taken over whole buffers, in passing.
+//! names are escaped once. The hash is taken in passing. Only whole blocks are written, because a page of a file that two
+//! writes share is paid for twice.
 //!
 //! An observer cannot stop a run, so an error is kept: nothing more is recorded, and
 //! [`Recorder::finish`] returns it.
@@ -16,11 +17,18 @@ use sim::{
 };
 
 use crate::error::WriteError;
-use crate::format::{self, CHECKPOINT_EVERY, close, integer, key, label, open};
+use crate::format::{self, CHECKPOINT_EVERY, Name, Piece, close, integer, key, label, name, open};
 use crate::frame::{CheckpointLine, End, EndLine, Header, HeaderLine, Verdict};
 
-/// The buffer is handed on when it holds this many bytes.
-const BUFFER: usize = 1 << 16;
+/// How far the hash stays behind, in bytes. It has to wait for what was written just now; what is older it takes while
+/// the processor makes the next line.
+const LAG: usize = 1 << 10;
+
+/// The hash works on so many bytes at a time; a block is a multiple.
+const HASHED_AT_ONCE: usize = 64;
+
+/// What is handed on at a time, in bytes, and multiples of it; only the last piece is shorter.
+const BLOCK: usize = 1 << 18;
 
 /// Writes a run to `W`: a [`crate::TraceFile`], a `Vec<u8>`, or anything else that can be written to.
 ///
@@ -46,11 +54,13 @@ const BUFFER: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Recorder<W> {
     sink: W,
-    /// Lines that are neither hashed nor written yet.
+    /// Lines that are not written yet.
     buffer: Vec<u8>,
+    /// How many bytes of the buffer are hashed.
+    hashed: usize,
     /// The nodes' names as JSON strings.
-    names: Vec<Box<[u8]>>,
-    /// Of everything that was handed on.
+    names: Vec<Name>,
+    /// Of everything that was handed on, and of these.
     hash: Sha256,
     lines: u64,
     events: u64,
@@ -62,8 +72,9 @@ impl<W: Write> Recorder<W> {
     pub fn new(sink: W, header: &Header) -> Self {
         let mut recorder = Self {
             sink,
-            buffer: Vec::with_capacity(2 * BUFFER),
-            names: header.nodes.iter().map(|name| escaped(name)).collect(),
+            buffer: Vec::with_capacity(BLOCK + BLOCK / 16),
+            hashed: 0,
+            names: header.nodes.iter().map(|name| Name::new(name)).collect(),
             hash: Sha256::new(),
             lines: 0,
             events: 0,
@@ -88,10 +99,9 @@ impl<W: Write> Recorder<W> {
     /// The first thing that went wrong since the beginning. The sink is dropped then, which removes a
     /// [`crate::TraceFile`].
     pub fn finish(mut self, end: &End) -> Result<W, WriteError> {
-        self.hand_on();
-        let hash = hex_digest(&self.hash);
+        let hash = self.hash();
         self.frame_line(&EndLine::new(end, self.events, hash));
-        self.hand_on();
+        self.hand_on(self.buffer.len());
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -112,22 +122,40 @@ impl<W: Write> Recorder<W> {
         self.lines += 1;
     }
 
-    /// Hashes and writes what is in the buffer.
-    fn hand_on(&mut self) {
-        if self.error.is_none() {
-            self.hash.update(&self.buffer);
-            if let Err(error) = self.sink.write_all(&self.buffer) {
-                self.error = Some(error.into());
-            }
+    /// The hash of all lines so far, in hexadecimal.
+    fn hash(&mut self) -> String {
+        self.hash.update(&self.buffer[self.hashed..]);
+        self.hashed = self.buffer.len();
+        hex_digest(&self.hash)
+    }
+
+    /// Hashes what is in the buffer, and writes so many bytes of it.
+    #[inline(never)]
+    fn hand_on(&mut self, bytes: usize) {
+        self.hash.update(&self.buffer[self.hashed..]);
+        if self.error.is_none()
+            && let Err(error) = self.sink.write_all(&self.buffer[..bytes])
+        {
+            self.error = Some(error.into());
         }
-        self.buffer.clear();
+        self.buffer.drain(..bytes);
+        self.hashed = self.buffer.len();
     }
 
     #[cold]
     fn checkpoint(&mut self) {
-        self.hand_on();
-        let line = CheckpointLine { checkpoint: self.lines, sha256: hex_digest(&self.hash) };
+        let line = CheckpointLine { checkpoint: self.lines, sha256: self.hash() };
         self.frame_line(&line);
+    }
+
+    /// Hashes what was written some lines ago.
+    #[inline]
+    fn hash_on(&mut self) {
+        let end = self.buffer.len().saturating_sub(LAG) / HASHED_AT_ONCE * HASHED_AT_ONCE;
+        if end > self.hashed {
+            self.hash.update(&self.buffer[self.hashed..end]);
+            self.hashed = end;
+        }
     }
 
     /// Ends an event's line.
@@ -138,8 +166,9 @@ impl<W: Write> Recorder<W> {
         self.events += 1;
         if self.lines.is_multiple_of(CHECKPOINT_EVERY) {
             self.checkpoint();
-        } else if self.buffer.len() >= BUFFER {
-            self.hand_on();
+        }
+        if self.buffer.len() >= BLOCK {
+            self.hand_on(self.buffer.len() / BLOCK * BLOCK);
         }
     }
 }
@@ -155,6 +184,7 @@ where
         if self.error.is_some() {
             return;
         }
+        self.hash_on();
         let start = self.buffer.len();
         let mut line = Line { out: &mut self.buffer, names: &self.names, stamp };
         match line.write(record) {
@@ -170,7 +200,7 @@ where
 /// One event on its way into the buffer.
 struct Line<'r> {
     out: &'r mut Vec<u8>,
-    names: &'r [Box<[u8]>],
+    names: &'r [Name],
     stamp: Stamp,
 }
 
@@ -182,74 +212,74 @@ impl Line<'_> {
         M: Message + Serialize,
         M::Note: Serialize,
     {
-        self.open(word(record))?;
+        self.open(kind(record))?;
         match record {
-            Record::Boot { incarnation } => self.integer("incarnation", u64::from(*incarnation)),
+            Record::Boot { incarnation } => self.integer(key!("incarnation"), u64::from(*incarnation)),
             Record::Crash { incarnation, after } => {
-                self.integer("incarnation", u64::from(*incarnation));
+                self.integer(key!("incarnation"), u64::from(*incarnation));
                 if let Some(after) = after {
-                    self.integer("after", u64::from(*after));
+                    self.integer(key!("after"), u64::from(*after));
                 }
             }
             Record::Send { to, label, fate, connection, message } => {
-                self.node("to", *to)?;
-                self.label("name", *label);
+                self.node(key!("to"), *to)?;
+                self.label(key!("name"), *label);
                 self.connection(connection.map(|connection| connection.0));
-                self.list("fate", fate, |out, delay| integer(out, *delay));
+                self.list(key!("fate"), fate, |out, delay| integer(out, *delay));
                 self.payload(message)?;
             }
             Record::Receive { from, label, connection, message } => {
-                self.node("from", *from)?;
-                self.label("name", *label);
+                self.node(key!("from"), *from)?;
+                self.label(key!("name"), *label);
                 self.connection(connection.map(|connection| connection.0));
                 self.payload(message)?;
             }
             Record::Drop { from, label, reason } => {
-                self.node("from", *from)?;
-                self.label("name", *label);
-                self.string("reason", drop_reason(*reason));
+                self.node(key!("from"), *from)?;
+                self.label(key!("name"), *label);
+                self.string(key!("reason"), drop_reason(*reason));
             }
             Record::Timer { label, delay } => {
-                self.label("name", *label);
-                self.integer("delay", *delay);
+                self.label(key!("name"), *label);
+                self.integer(key!("delay"), *delay);
             }
-            Record::Fire { label } | Record::Fault { label } => self.label("name", *label),
+            Record::Fire { label } | Record::Fault { label } => self.label(key!("name"), *label),
             Record::Invoke { note } | Record::Note { note } => self.payload(note)?,
             Record::Return { of, status, note } => {
-                self.hex("of", of.0.0);
-                self.string("status", status_word(*status));
+                self.hex(key!("of"), of.0.0);
+                self.string(key!("status"), status_word(*status));
                 self.payload(note)?;
             }
             Record::Pick { label, value } => {
-                self.label("name", *label);
-                self.hex("value", *value);
+                self.label(key!("name"), *label);
+                self.hex(key!("value"), *value);
             }
             Record::Check { property, holds, evidence, detail } => {
                 let verdict = if *holds { Verdict::Holds } else { Verdict::Violated };
-                self.string("property", property);
-                self.string("verdict", verdict.as_str());
-                self.list("evidence", evidence, |out, id| format::hex(out, id.0));
-                self.string("detail", detail);
+                self.string(key!("property"), property);
+                self.string(key!("verdict"), verdict.as_str());
+                self.list(key!("evidence"), evidence, |out, id| format::hex(out, id.0));
+                self.string(key!("detail"), detail);
             }
             Record::Stream { label, peer, connection } => {
-                self.label("name", *label);
-                self.node("peer", *peer)?;
+                self.label(key!("name"), *label);
+                self.node(key!("peer"), *peer)?;
                 self.connection(Some(connection.0));
             }
             Record::Disk { label, action } => {
-                self.label("name", *label);
+                self.label(key!("name"), *label);
                 self.disk(*action);
             }
             Record::Task { label, action } => {
-                self.label("name", *label);
-                self.string("action", task_word(*action));
+                self.label(key!("name"), *label);
+                self.string(key!("action"), task_word(*action));
             }
         }
         Ok(())
     }
 
     #[inline]
-    fn open(&mut self, kind: &str) -> Result<(), WriteError> {
+    fn open(&mut self, kind: &Piece) -> Result<(), WriteError> {
         let Stamp { time, node, id, by } = self.stamp;
         let name = self.name(node)?;
         open(self.out, time, name, kind, id, by);
@@ -257,56 +287,56 @@ impl Line<'_> {
     }
 
     #[inline]
-    fn name<'r>(&self, node: NodeId) -> Result<&'r [u8], WriteError>
+    fn name<'r>(&self, node: NodeId) -> Result<&'r Name, WriteError>
     where
         Self: 'r,
     {
         let unknown = || WriteError::Node { event: self.stamp.id, node, nodes: self.names.len() };
-        self.names.get(node.index()).map(|name| &**name).ok_or_else(unknown)
+        self.names.get(node.index()).ok_or_else(unknown)
     }
 
-    #[inline]
-    fn node(&mut self, name: &str, node: NodeId) -> Result<(), WriteError> {
+    #[inline(always)]
+    fn node(&mut self, key: &[u8], node: NodeId) -> Result<(), WriteError> {
         let text = self.name(node)?;
-        key(self.out, name);
-        self.out.extend_from_slice(text);
+        self.out.extend_from_slice(key);
+        name(self.out, text);
         Ok(())
     }
 
-    #[inline]
-    fn integer(&mut self, name: &str, value: u64) {
-        key(self.out, name);
+    #[inline(always)]
+    fn integer(&mut self, key: &[u8], value: u64) {
+        self.out.extend_from_slice(key);
         integer(self.out, value);
     }
 
-    #[inline]
-    fn hex(&mut self, name: &str, value: u64) {
-        key(self.out, name);
+    #[inline(always)]
+    fn hex(&mut self, key: &[u8], value: u64) {
+        self.out.extend_from_slice(key);
         format::hex(self.out, value);
     }
 
-    #[inline]
-    fn label(&mut self, name: &str, value: sim::Label) {
-        key(self.out, name);
+    #[inline(always)]
+    fn label(&mut self, key: &[u8], value: sim::Label) {
+        self.out.extend_from_slice(key);
         label(self.out, value);
     }
 
-    #[inline]
-    fn string(&mut self, name: &str, value: &str) {
-        key(self.out, name);
+    #[inline(always)]
+    fn string(&mut self, key: &[u8], value: &str) {
+        self.out.extend_from_slice(key);
         format::string(self.out, value);
     }
 
-    #[inline]
+    #[inline(always)]
     fn connection(&mut self, id: Option<EventId>) {
         if let Some(id) = id {
-            self.hex("connection", id.0);
+            self.hex(key!("connection"), id.0);
         }
     }
 
-    #[inline]
-    fn list<T>(&mut self, name: &str, items: &[T], item: impl Fn(&mut Vec<u8>, &T)) {
-        key(self.out, name);
+    #[inline(always)]
+    fn list<T>(&mut self, key: &[u8], items: &[T], item: impl Fn(&mut Vec<u8>, &T)) {
+        self.out.extend_from_slice(key);
         self.out.push(b'[');
         for (i, each) in items.iter().enumerate() {
             if i > 0 {
@@ -317,9 +347,9 @@ impl Line<'_> {
         self.out.push(b']');
     }
 
-    #[inline]
+    #[inline(always)]
     fn payload(&mut self, value: &impl Serialize) -> Result<(), WriteError> {
-        key(self.out, "payload");
+        self.out.extend_from_slice(key!("payload"));
         serde_json::to_writer(&mut *self.out, value)
             .map_err(|source| WriteError::Payload { event: self.stamp.id, source })
     }
@@ -328,50 +358,55 @@ impl Line<'_> {
         match action {
             DiskAction::Write(bytes) => self.disk_bytes("write", bytes),
             DiskAction::Append(bytes) => self.disk_bytes("append", bytes),
-            DiskAction::Remove => self.string("action", "remove"),
-            DiskAction::Full => self.string("action", "full"),
-            DiskAction::Sync => self.string("action", "sync"),
-            DiskAction::Synced(Ok(())) => self.string("action", "synced"),
+            DiskAction::Remove => self.string(key!("action"), "remove"),
+            DiskAction::Full => self.string(key!("action"), "full"),
+            DiskAction::Sync => self.string(key!("action"), "sync"),
+            DiskAction::Synced(Ok(())) => self.string(key!("action"), "synced"),
             DiskAction::Synced(Err(error)) => {
-                self.string("action", "failed");
-                self.string("error", sync_error(error));
+                self.string(key!("action"), "failed");
+                self.string(key!("error"), sync_error(error));
             }
             DiskAction::Lost { changes, torn } => {
-                self.string("action", "lost");
-                self.integer("changes", u64::from(changes));
-                key(self.out, "torn");
+                self.string(key!("action"), "lost");
+                self.integer(key!("changes"), u64::from(changes));
+                self.out.extend_from_slice(key!("torn"));
                 self.out.extend_from_slice(if torn { b"true" } else { b"false" });
             }
         }
     }
 
     fn disk_bytes(&mut self, action: &str, bytes: &[u8]) {
-        self.string("action", action);
-        key(self.out, "payload");
+        self.string(key!("action"), action);
+        self.out.extend_from_slice(key!("payload"));
         format::bytes(self.out, bytes);
     }
 }
 
-/// The word for a record's kind.
-#[inline]
-const fn word<M: Message>(record: &Record<'_, M>) -> &'static str {
+/// What says of which kind a record is.
+#[inline(always)]
+const fn kind<M: Message>(record: &Record<'_, M>) -> &'static Piece {
+    macro_rules! kind {
+        ($word:literal) => {
+            &const { Piece::new(concat!(",\"kind\":\"", $word, "\"").as_bytes()) }
+        };
+    }
     match record {
-        Record::Boot { .. } => "boot",
-        Record::Crash { .. } => "crash",
-        Record::Send { .. } => "send",
-        Record::Receive { .. } => "recv",
-        Record::Drop { .. } => "drop",
-        Record::Timer { .. } => "timer",
-        Record::Fire { .. } => "fire",
-        Record::Fault { .. } => "fault",
-        Record::Invoke { .. } => "invoke",
-        Record::Return { .. } => "return",
-        Record::Pick { .. } => "pick",
-        Record::Check { .. } => "check",
-        Record::Stream { .. } => "stream",
-        Record::Disk { .. } => "disk",
-        Record::Task { .. } => "task",
-        Record::Note { .. } => "note",
+        Record::Boot { .. } => kind!("boot"),
+        Record::Crash { .. } => kind!("crash"),
+        Record::Send { .. } => kind!("send"),
+        Record::Receive { .. } => kind!("recv"),
+        Record::Drop { .. } => kind!("drop"),
+        Record::Timer { .. } => kind!("timer"),
+        Record::Fire { .. } => kind!("fire"),
+        Record::Fault { .. } => kind!("fault"),
+        Record::Invoke { .. } => kind!("invoke"),
+        Record::Return { .. } => kind!("return"),
+        Record::Pick { .. } => kind!("pick"),
+        Record::Check { .. } => kind!("check"),
+        Record::Stream { .. } => kind!("stream"),
+        Record::Disk { .. } => kind!("disk"),
+        Record::Task { .. } => kind!("task"),
+        Record::Note { .. } => kind!("note"),
     }
 }
 
@@ -404,12 +439,6 @@ const fn sync_error(error: SyncError) -> &'static str {
     match error {
         SyncError::Device => "device",
     }
-}
-
-fn escaped(name: &str) -> Box<[u8]> {
-    let mut out = Vec::with_capacity(name.len() + 2);
-    format::string(&mut out, name);
-    out.into_boxed_slice()
 }
 
 /// The hash of everything so far, in hexadecimal.
