@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use rayon::prelude::*;
+use rayon::ThreadPool;
 use sim::{FaultCounts, Overrides};
 
 use crate::catalogue::Prepared;
@@ -15,7 +15,9 @@ use crate::scenario::Expected;
 /// How many seeds one thread takes at a time, at most.
 const UNIT_MAX: u64 = 256;
 /// Into how many units the seeds of one thread are cut between two times that results are added up.
-const UNITS_PER_JOB: u64 = 4;
+const UNITS_PER_JOB: u64 = 64;
+/// After how many runs a thread tells the others, and whoever watches: each time takes memory from another processor.
+const TOLD_AFTER: u64 = 64;
 
 /// What to sweep.
 #[derive(Clone, Debug)]
@@ -125,7 +127,7 @@ impl SweepReport {
         self.operations += outcome.operations;
         self.costs.add(&outcome.costs);
         self.faults.add(&outcome.faults);
-        self.digest = (self.digest ^ outcome.digest).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
+        self.take_in(outcome.digest);
         for (situation, times) in &outcome.met {
             let met = self.situations.entry(situation).or_default();
             met.runs += 1;
@@ -144,6 +146,40 @@ impl SweepReport {
         }
         self.first.get_or_insert(outcome);
     }
+
+    const fn take_in(&mut self, digest: u64) {
+        self.digest = (self.digest ^ digest).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
+    }
+
+    /// Adds what later seeds came to.
+    fn append(&mut self, Part { report, digests }: Part) {
+        self.runs += report.runs;
+        self.violated += report.violated;
+        self.steps += report.steps;
+        self.operations += report.operations;
+        self.costs.add(&report.costs);
+        self.faults.add(&report.faults);
+        for digest in digests {
+            self.take_in(digest);
+        }
+        for (situation, Met { runs, times }) in report.situations {
+            let met = self.situations.entry(situation).or_default();
+            met.runs += runs;
+            met.times += times;
+        }
+        for (property, Found { runs, first }) in report.properties {
+            self.properties.entry(property).or_insert(Found { runs: 0, first }).runs += runs;
+        }
+        self.first = self.first.take().or(report.first);
+    }
+}
+
+/// What came of some seeds in a row, added up where they were run.
+#[derive(Default)]
+struct Part {
+    report: SweepReport,
+    /// Of each run: a digest of them is no sum.
+    digests: Vec<u64>,
 }
 
 /// Sweeps. `progress` is called with the number of runs made so far and of failures among them, from any thread;
@@ -172,17 +208,11 @@ pub fn sweep(
             .step_by(unit as usize)
             .map(|from| from..from.saturating_add(unit).min(end))
             .collect();
-        let outcomes: Vec<Vec<Outcome>> = pool.install(|| {
-            units.par_iter().map(|seeds| state.run(&mut *prepared.runner(), seeds.clone())).collect()
-        });
-        for (seeds, outcomes) in units.iter().zip(outcomes) {
-            let whole = outcomes.len() as u64 == seeds.end - seeds.start;
-            for outcome in outcomes {
-                let fails = !outcome.holds();
-                report.add(outcome);
-                if fails && what.first {
-                    return Ok(report);
-                }
+        for (seeds, part) in units.iter().zip(state.run_all(&pool, prepared, &units)) {
+            let whole = part.report.runs == seeds.end - seeds.start;
+            report.append(part);
+            if what.first && report.violated > 0 {
+                return Ok(report);
             }
             if !whole {
                 report.interrupted = true;
@@ -208,9 +238,28 @@ struct State<'s> {
 }
 
 impl State<'_> {
-    /// The outcomes from the first of these seeds on: of all, unless the sweep is stopped, or ends before them.
-    fn run(&self, runner: &mut dyn Runner, seeds: Range<u64>) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity((seeds.end - seeds.start) as usize);
+    /// What came of each unit. They are taken in their order, so that a sweep which is stopped has made the first runs.
+    fn run_all(&self, pool: &ThreadPool, prepared: &dyn Prepared, units: &[Range<u64>]) -> Vec<Part> {
+        let next = AtomicUsize::new(0);
+        let of_threads = pool.broadcast(|_| {
+            let mut runner = prepared.runner();
+            let mut parts = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(seeds) = units.get(index) else { return parts };
+                parts.push((index, self.run(&mut *runner, seeds.clone())));
+            }
+        });
+        let mut parts: Vec<_> = of_threads.into_iter().flatten().collect();
+        parts.sort_unstable_by_key(|(index, _)| *index);
+        parts.into_iter().map(|(_, part)| part).collect()
+    }
+
+    /// What comes of these seeds from the first on: of all, unless the sweep is stopped, or ends before them.
+    fn run(&self, runner: &mut dyn Runner, seeds: Range<u64>) -> Part {
+        let mut part =
+            Part { digests: Vec::with_capacity((seeds.end - seeds.start) as usize), ..Part::default() };
+        let (mut runs, mut violated) = (0, 0);
         for seed in seeds {
             let over = self.what.first && seed > self.first.load(Ordering::Relaxed);
             if over || self.stop.load(Ordering::Relaxed) {
@@ -220,14 +269,20 @@ impl State<'_> {
             if !outcome.holds() {
                 self.first.fetch_min(seed, Ordering::Relaxed);
             }
-            let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-            let failure = u64::from(!outcome.holds());
-            let failed = self.failed.fetch_add(failure, Ordering::Relaxed) + failure;
-            if done.is_multiple_of(64) {
-                (self.progress)(done, failed);
+            part.digests.push(outcome.digest);
+            part.report.add(outcome);
+            if part.report.runs == runs + TOLD_AFTER {
+                self.tell(part.report.runs - runs, part.report.violated - violated);
+                (runs, violated) = (part.report.runs, part.report.violated);
             }
-            outcomes.push(outcome);
         }
-        outcomes
+        self.tell(part.report.runs - runs, part.report.violated - violated);
+        part
+    }
+
+    fn tell(&self, runs: u64, violated: u64) {
+        let done = self.done.fetch_add(runs, Ordering::Relaxed) + runs;
+        let failed = self.failed.fetch_add(violated, Ordering::Relaxed) + violated;
+        (self.progress)(done, failed);
     }
 }
