@@ -91,7 +91,6 @@ impl<P: Process> World<P> {
     fn fetch_node(&self, slot: usize) {
         if let Some(node) = self.node_of(slot) {
             fetch(node);
-            fetch(&node.own);
         }
     }
 

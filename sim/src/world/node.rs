@@ -21,27 +21,27 @@ const LATE_TURN: u32 = u32::MAX;
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Node<P: Process> {
-    /// `None` while the node is down.
-    pub(super) process: Option<P>,
+    pub(super) own: Own,
     pub(super) incarnation: u32,
     /// Whether the node is paused, slow, or has a failing disk: what an undisturbed node need not ask.
     pub(super) disturbed: bool,
     pub(super) disk_full: bool,
     pub(super) syncs_fail: bool,
+    /// `None` while the node is down.
+    pub(super) process: Option<P>,
+    /// Pending timers by the code of their label, sorted.
+    timers: Vec<(u64, SlotId)>,
     /// Until when the node is slow, its disk full, and its syncs failing: where two spells overlap, the longer.
     pub(super) spells: [Nanos; 3],
     /// How many events were put off to the end of the pause.
     pub(super) put_off: u32,
     pub(super) paused_until: Nanos,
     pub(super) lag: Nanos,
-    /// Pending timers by the code of their label, sorted.
-    timers: Vec<(u64, SlotId)>,
     #[allow(
         clippy::box_collection,
         reason = "most nodes have no connection, and an idle node is kept small"
     )]
     pub(super) endpoints: Option<Box<BTreeMap<ConnectionId, Endpoint<P::Message>>>>,
-    pub(super) own: Own,
 }
 
 impl<P: Process> Node<P> {
