@@ -80,13 +80,14 @@ const CASES: [Case; 9] = [
 fn main() {
     let (rounds, scale) =
         if std::env::args().any(|argument| argument == "--bench") { (ROUNDS, 1) } else { (1, TRIAL) };
+    // First: later, memory that was freed would be used again and not be counted.
+    print_idle(IDLE_NODES / scale as u32);
     print_header();
     for case in &CASES {
         print_row(case.name, &case.measure(case.size / scale, rounds));
     }
     print_scale("ring", scale, handlers::ring);
     print_scale("gossip", scale, handlers::gossip);
-    print_idle(IDLE_NODES / scale as u32);
 }
 
 impl Case {
@@ -175,7 +176,7 @@ fn print_idle(nodes: u32) {
     drop(world);
     let bytes = before.zip(after).map(|(before, after)| after.saturating_sub(before) / u64::from(nodes));
     let bytes = bytes.map_or_else(|| "an unknown number of".to_owned(), |bytes| bytes.to_string());
-    println!("\n{nodes} idle nodes: started in {} ms, {bytes} bytes each", took.as_millis());
+    println!("{nodes} idle nodes: started in {} ms, {bytes} bytes each\n", took.as_millis());
 }
 
 /// A node without state that does nothing.
