@@ -24,17 +24,17 @@ use crate::time::Nanos;
 /// being handled and the node's own past.
 #[derive(Clone, Debug)]
 pub struct Context<M: Message> {
-    pub(crate) node: NodeId,
-    pub(crate) incarnation: u32,
     pub(crate) now: Nanos,
     pub(crate) recording: Box<Recording<M>>,
-    /// Lent by the node for the time of the handler.
-    pub(crate) own: Own,
 }
 
-/// What a handler has recorded, and where the next of it belongs. Lending it is one pointer.
+/// Whose handler runs, what it has recorded, and where the next of it belongs. Lending it is one pointer.
 #[derive(Clone, Debug)]
 pub(crate) struct Recording<M: Message> {
+    pub(crate) node: NodeId,
+    pub(crate) incarnation: u32,
+    /// Lent by the node for the time of the handler.
+    pub(crate) own: Own,
     /// The event being handled.
     pub(crate) event: EventId,
     pub(crate) schedule: Schedule,
@@ -111,10 +111,11 @@ impl Own {
 impl<M: Message> Context<M> {
     pub(crate) fn new(dice: Dice) -> Self {
         Self {
-            node: NodeId(0),
-            incarnation: 0,
             now: 0,
             recording: Box::new(Recording {
+                node: NodeId(0),
+                incarnation: 0,
+                own: Own::default(),
                 event: EventId::ROOT,
                 schedule: Schedule::default(),
                 watch: Watch::No,
@@ -125,33 +126,26 @@ impl<M: Message> Context<M> {
                 effects: Effects::new(),
                 many: Many::default(),
             }),
-            own: Own::default(),
         }
     }
 
-    /// Says where it is to a context that is lent to in this life of the node.
+    /// Says where it is to a context that is lent to in this life of the node, for as long as nothing is lent.
     pub(crate) fn settle(&self, other: &mut Self) {
-        other.node = self.node;
-        other.incarnation = self.incarnation;
+        other.recording.node = self.recording.node;
+        other.recording.incarnation = self.recording.incarnation;
     }
 
     /// Lets `other` be the handler's context until [`Context::reclaim`].
     #[inline(always)]
     pub(crate) fn lend(&mut self, other: &mut Self) {
         other.now = self.now;
-        self.hand_over(other);
+        mem::swap(&mut self.recording, &mut other.recording);
     }
 
     /// Takes back what was lent, with all that was recorded in it.
     #[inline(always)]
     pub(crate) fn reclaim(&mut self, other: &mut Self) {
-        other.hand_over(self);
-    }
-
-    #[inline(always)]
-    fn hand_over(&mut self, other: &mut Self) {
         mem::swap(&mut self.recording, &mut other.recording);
-        self.own.lend(&mut other.own);
     }
 
     /// Forgets what a run that was cut short has left.
@@ -162,14 +156,14 @@ impl<M: Message> Context<M> {
 
     /// This node.
     #[inline]
-    pub const fn node(&self) -> NodeId {
-        self.node
+    pub fn node(&self) -> NodeId {
+        self.recording.node
     }
 
     /// Which life of the node this is, from 0.
     #[inline]
-    pub const fn incarnation(&self) -> u32 {
-        self.incarnation
+    pub fn incarnation(&self) -> u32 {
+        self.recording.incarnation
     }
 
     /// The event being handled.
@@ -181,7 +175,7 @@ impl<M: Message> Context<M> {
     /// The time by the node's own clock.
     #[inline]
     pub fn now(&self) -> Nanos {
-        self.own.clock().read(self.now)
+        self.recording.own.clock().read(self.now)
     }
 
     /// 64 random bits, another 64 at each call.
@@ -230,8 +224,8 @@ impl<M: Message> Context<M> {
     /// Begins the node's next operation: everything this handler records from here on is caused by it, and takes its
     /// ids from `invoke(node, incarnation, operation)`, however the node came here.
     pub fn invoke(&mut self, call: M::Note) -> OpId {
-        let owned = self.own.0.get_or_insert_default();
-        let id = EventId::invoke(self.node, self.incarnation, owned.operations);
+        let owned = self.recording.own.0.get_or_insert_default();
+        let id = EventId::invoke(self.recording.node, self.recording.incarnation, owned.operations);
         owned.operations += 1;
         self.push(id, 0, || Effect::Invoke { note: call });
         self.recording.by = id;
@@ -250,8 +244,9 @@ impl<M: Message> Context<M> {
     /// node is another place.
     pub fn anchor(&mut self, place: impl Into<Label>) -> EventId {
         let code = place.into().code();
-        let visits = self.own.0.get_or_insert_default().anchors.entry(code).or_insert(0);
-        let id = EventId::anchored(Kind::Anchor, self.node, self.incarnation, code, *visits);
+        let visits = self.recording.own.0.get_or_insert_default().anchors.entry(code).or_insert(0);
+        let id =
+            EventId::anchored(Kind::Anchor, self.recording.node, self.recording.incarnation, code, *visits);
         *visits += 1;
         self.recording.base = id;
         id
@@ -304,7 +299,7 @@ impl<M: Message> Context<M> {
     /// out to find the disk full is still seen here; [`Context::read`] of the next handler tells the truth.)
     pub fn read(&self, file: impl Into<Label>) -> Option<Vec<u8>> {
         let file = file.into();
-        let mut content = self.own.disk().and_then(|disk| disk.read(file)).map(<[u8]>::to_vec);
+        let mut content = self.recording.own.disk().and_then(|disk| disk.read(file)).map(<[u8]>::to_vec);
         for recorded in self.recording.effects.iter() {
             match &recorded.effect {
                 Some(Effect::Write { file: written, bytes }) if *written == file => {
@@ -342,7 +337,7 @@ impl<M: Message> Context<M> {
 
     /// Sets a timer whose id does not follow from the event being handled: the `step`th step of the task at `place`.
     pub(crate) fn set_step_timer(&mut self, place: EventId, step: u32, label: Label, delay: Nanos) {
-        let id = place.child(EventId::like(Kind::Step, self.node.0, 0), step);
+        let id = place.child(EventId::like(Kind::Step, self.recording.node.0, 0), step);
         self.push(id, label.code(), || Effect::SetTimer { label, delay });
     }
 

@@ -9,7 +9,7 @@ use crate::id::Label;
 ///
 /// `Hash` is how the content of a message reaches the run's digest; integers, strings and enums of them give
 /// the same digest on every little-endian 64-bit machine.
-pub trait Message: Clone + Hash + Debug {
+pub trait Message: Clone + Hash + Debug + 'static {
     /// What a process tells its judges: calls, results, effects. `()` if nothing.
     type Note: Clone + Hash + Debug;
 

@@ -11,7 +11,7 @@ use super::{FEW_ARE_MANY, Key, is_tied};
 /// More keys than this are divided.
 const HEAP_MOST: usize = if FEW_ARE_MANY { 16 } else { 4_096 };
 /// How many keys stand at the front at least, as long as others are on the ladder: so far ahead is known what comes.
-const FRONT_LEAST: usize = if FEW_ARE_MANY { 3 } else { 32 };
+const FRONT_LEAST: usize = if FEW_ARE_MANY { 3 } else { 40 };
 /// No event has this key: there are fewer slots. Cheaper to hand on than an `Option`.
 pub(super) const NO_KEY: Key = Key::MAX;
 

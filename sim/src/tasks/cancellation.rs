@@ -12,7 +12,7 @@ use crate::id::Label;
 use crate::message::Message;
 use crate::time::Nanos;
 
-use super::core::{Blocking, Core, Order, Place, Waiting};
+use super::core::{Blocking, Core, CoreRef, Order, Place, Waiting};
 use super::runtime::Runtime;
 use super::wait::{Line, Ticket};
 
@@ -46,7 +46,7 @@ pub struct Cancellation<M: Message> {
 }
 
 struct Inner {
-    core: Rc<Core>,
+    core: CoreRef,
     name: Label,
     order: Order,
     state: RefCell<State>,
@@ -67,7 +67,7 @@ struct InLine<'a> {
 
 impl<M: Message> Cancellation<M> {
     pub(super) fn new(rt: Runtime<M>, name: Label) -> Self {
-        let inner = Inner::new(rt.core_handle(), name);
+        let inner = Inner::new(&rt.core_handle(), name);
         Self { rt, inner, deadline: None }
     }
 
@@ -129,9 +129,9 @@ impl<M: Message> fmt::Debug for Cancellation<M> {
 }
 
 impl Inner {
-    fn new(core: &Rc<Core>, name: Label) -> Rc<Self> {
+    fn new(core: &CoreRef, name: Label) -> Rc<Self> {
         let order = core.order(name);
-        let inner = Rc::new(Self { core: Rc::clone(core), name, order, state: RefCell::default() });
+        let inner = Rc::new(Self { core: core.clone(), name, order, state: RefCell::default() });
         let weak = Rc::downgrade(&inner);
         core.register(weak);
         inner

@@ -12,7 +12,7 @@ use std::task::{Context as PollContext, Poll};
 use crate::id::{EventId, Label};
 
 use super::clocks::Moment;
-use super::core::{Core, Finding, TaskRef};
+use super::core::{Core, CoreRef, Finding, TaskRef};
 use super::deadlock::at;
 use super::schedule::Point;
 
@@ -58,7 +58,7 @@ pub struct Accessing<'a, T, F> {
 }
 
 struct Inner<T> {
-    core: Rc<Core>,
+    core: CoreRef,
     name: Label,
     key: u64,
     value: RefCell<T>,
@@ -84,10 +84,10 @@ struct Access {
 }
 
 impl<T> SharedCell<T> {
-    pub(super) fn new(core: &Rc<Core>, name: Label, value: T) -> Self {
+    pub(super) fn new(core: &CoreRef, name: Label, value: T) -> Self {
         core.begin_clocks();
         let (value, seen) = (RefCell::new(value), RefCell::default());
-        Self(Rc::new(Inner { core: Rc::clone(core), name, key: core.object(name), value, seen }))
+        Self(Rc::new(Inner { core: core.clone(), name, key: core.object(name), value, seen }))
     }
 
     /// Reads the value.

@@ -12,7 +12,7 @@ use std::task::{Context as PollContext, Poll, ready};
 use crate::id::Label;
 
 use super::clocks::Clock;
-use super::core::{Blocking, Core, Order, Place, Waiting, Who};
+use super::core::{Blocking, Core, CoreRef, Order, Place, Waiting, Who};
 use super::schedule::Point;
 use super::wait::{Line, Ticket};
 
@@ -65,7 +65,7 @@ pub struct Receiving<'a, T> {
 }
 
 struct Channel<T> {
-    core: Rc<Core>,
+    core: CoreRef,
     name: Label,
     capacity: usize,
     /// What was seen by whoever closed it or left it.
@@ -106,7 +106,7 @@ struct Offer<T> {
     place: Place,
 }
 
-pub(super) fn channel<T: 'static>(core: &Rc<Core>, name: Label, capacity: usize) -> (Sender<T>, Receiver<T>) {
+pub(super) fn channel<T: 'static>(core: &CoreRef, name: Label, capacity: usize) -> (Sender<T>, Receiver<T>) {
     let state = State {
         items: VecDeque::new(),
         offers: VecDeque::new(),
@@ -117,7 +117,7 @@ pub(super) fn channel<T: 'static>(core: &Rc<Core>, name: Label, capacity: usize)
         closed: false,
         passed: Passed::default(),
     };
-    let (core_of_channel, end) = (Rc::clone(core), core.order(name));
+    let (core_of_channel, end) = (core.clone(), core.order(name));
     let channel = Rc::new(Channel { core: core_of_channel, name, capacity, end, state: RefCell::new(state) });
     let weak = Rc::downgrade(&channel);
     core.register(weak);

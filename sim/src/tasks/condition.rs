@@ -10,7 +10,7 @@ use std::task::{Context as PollContext, Poll};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, Order, Place, Waiting};
+use super::core::{Blocking, Core, CoreRef, Order, Place, Waiting};
 use super::mutex::MutexGuard;
 use super::wait::{Line, Ticket};
 
@@ -41,7 +41,7 @@ use super::wait::{Line, Ticket};
 pub struct Condition(Rc<Inner>);
 
 struct Inner {
-    core: Rc<Core>,
+    core: CoreRef,
     name: Label,
     order: Order,
     line: RefCell<Line>,
@@ -54,9 +54,9 @@ struct Called<'a> {
 }
 
 impl Condition {
-    pub(super) fn new(core: &Rc<Core>, name: Label) -> Self {
+    pub(super) fn new(core: &CoreRef, name: Label) -> Self {
         let order = core.order(name);
-        let inner = Rc::new(Inner { core: Rc::clone(core), name, order, line: RefCell::default() });
+        let inner = Rc::new(Inner { core: core.clone(), name, order, line: RefCell::default() });
         let weak = Rc::downgrade(&inner);
         core.register(weak);
         Self(inner)

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::iter;
 use std::mem;
+use std::num::NonZeroU32;
+use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr;
@@ -20,7 +22,7 @@ use crate::context::Likes;
 use crate::effect::fill;
 use crate::id::{EventId, Kind, Label};
 use crate::schedule::{Touch, Watch};
-use crate::world::{fetch_ends, fetch_lines};
+use crate::world::{fetch_around, fetch_ends};
 
 use super::clocks::{Clock, Clocks};
 
@@ -28,7 +30,23 @@ use super::clocks::{Clock, Clocks};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct TaskRef {
     slot: u32,
-    generation: u32,
+    generation: Generation,
+}
+
+/// Which of the tasks of a slot; not a number of any size, so that a task that need not be there is no larger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Generation(NonZeroU32);
+
+impl Generation {
+    fn next(self) -> Self {
+        Self(self.0.checked_add(1).unwrap_or(NonZeroU32::MIN))
+    }
+}
+
+impl Default for Generation {
+    fn default() -> Self {
+        Self(NonZeroU32::MIN)
+    }
 }
 
 impl TaskRef {
@@ -106,7 +124,7 @@ impl<F: Future<Output = ()>> Steps for F {
 #[derive(Default)]
 #[repr(C)]
 struct Slot {
-    generation: u32,
+    generation: Generation,
     /// Whether the task is in a ready list or its wake is pending.
     queued: Cell<bool>,
     /// `None` if the slot is free.
@@ -200,9 +218,8 @@ struct Tasks {
     born: u64,
 }
 
-/// Where a world is larger than the cache, a message costs what its lines cost: those of `hot` and of the main task are
-/// two, one after the other.
-#[repr(C, align(128))]
+/// Where a world is larger than the cache, a message costs what its lines cost: what it touches stands at the beginning.
+#[repr(C)]
 pub(super) struct Core {
     hot: Hot,
     tasks: RefCell<Tasks>,
@@ -221,7 +238,7 @@ pub(super) struct Core {
     touched: RefCell<Vec<Touch>>,
 }
 
-/// What every handler reads and writes, in one line of the cache: with many nodes, each line is a wait for memory.
+/// What every handler reads and writes: with many nodes, each line of the cache is a wait for memory.
 #[repr(C)]
 struct Hot {
     /// The event being handled.
@@ -239,6 +256,30 @@ struct Hot {
     /// Whether tasks give way wherever they touch something shared, and not only at cells.
     preemptive: Cell<bool>,
     watch: Cell<Watch>,
+}
+
+/// The core of a runtime whose message type nothing here knows.
+#[derive(Clone)]
+pub(super) struct CoreRef(Rc<dyn Host>);
+
+/// What has a core.
+pub(super) trait Host {
+    fn core(&self) -> &Core;
+}
+
+impl CoreRef {
+    pub(super) fn new(host: Rc<dyn Host>) -> Self {
+        Self(host)
+    }
+}
+
+impl Deref for CoreRef {
+    type Target = Core;
+
+    #[inline]
+    fn deref(&self) -> &Core {
+        self.0.core()
+    }
 }
 
 const NOBODY: Label = Label::new("nobody");
@@ -311,10 +352,10 @@ impl Core {
         }
     }
 
-    /// Asks memory for what every handler touches.
+    /// Asks memory for what every handler touches: this and the two lines before it, which the host fills.
     #[inline(always)]
-    pub(super) fn fetch(&self) {
-        fetch_lines(&self.hot.event, 2);
+    pub(super) fn fetch_with_host(&self) {
+        fetch_around(&self.hot.event, 2, 2);
     }
 
     /// Asks memory for the future of the main task.
@@ -446,7 +487,7 @@ impl Core {
         if self.clocks.are_on() {
             self.clocks.end(id.slot);
         }
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation = slot.generation.next();
         if tasks.main.is_some_and(|(_, main)| main == id) {
             tasks.main = None;
         } else {
@@ -466,6 +507,7 @@ impl Core {
 
     // ---- Identity.
 
+    #[inline(always)]
     fn with_running<T>(&self, change: impl FnOnce(&mut Task) -> T) -> Option<T> {
         self.hot.running.get().and_then(|id| self.tasks.borrow_mut().get_mut(id).map(change))
     }

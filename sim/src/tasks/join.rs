@@ -9,7 +9,7 @@ use std::task::{Context as PollContext, Poll};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, Order, Waiting, Who};
+use super::core::{Blocking, Core, CoreRef, Order, Waiting, Who};
 
 /// Awaits the end of a spawned task and gives its result. Dropping it lets the task go on by itself.
 ///
@@ -24,7 +24,7 @@ use super::core::{Blocking, Core, Order, Waiting, Who};
 /// World::new(Config::new(1), 1, program).run(&mut ());
 /// ```
 pub struct JoinHandle<T> {
-    core: Rc<Core>,
+    core: CoreRef,
     end: Rc<End<T>>,
     label: Label,
 }
@@ -42,7 +42,7 @@ struct State<T> {
 }
 
 impl<T> JoinHandle<T> {
-    pub(super) fn new(core: Rc<Core>, end: Rc<End<T>>) -> Self {
+    pub(super) fn new(core: CoreRef, end: Rc<End<T>>) -> Self {
         let label = end.label;
         Self { core, end, label }
     }

@@ -84,7 +84,7 @@ pub use sleep::{Elapsed, Sleep, Yield};
 pub use stream::{Accept, Broken, Connect, Connection, StreamRecv};
 pub use wait_group::{Wait, WaitGroup};
 
-use self::core::{Core, Work};
+use self::core::{Steps, Work};
 pub(crate) use self::runtime::WAKE;
 use self::runtime::{SLEEP, Shared};
 
@@ -116,8 +116,6 @@ use self::runtime::{SLEEP, Shared};
 pub struct Tasks<M: Message> {
     /// The main task, until the node starts.
     program: Option<Program<M>>,
-    /// What `shared` has as well: in a world larger than the cache, this way there need not wait for the other.
-    core: Rc<Core>,
     shared: Rc<Shared<M>>,
 }
 
@@ -130,13 +128,15 @@ impl<M: Message> Tasks<M> {
         F: Future<Output = ()> + 'static,
     {
         let shared = Rc::new(Shared::new());
-        let core = Rc::clone(&shared.core);
-        Self { program: Some(Box::new(|rt| Box::pin(program(rt)))), core, shared }
+        // Made now, the room of the main task's future lies beside the rest, most often in the same page of memory.
+        let room = Box::<F>::new_uninit();
+        let program = |rt| -> Work { Box::into_pin(Box::write(room, program(rt)) as Box<dyn Steps>) };
+        Self { program: Some(Box::new(program)), shared }
     }
 
     /// Whether the main task has returned.
     pub fn is_over(&self) -> bool {
-        self.core.is_over()
+        self.shared.core.is_over()
     }
 
     /// How many tasks live.
@@ -152,7 +152,7 @@ impl<M: Message> Tasks<M> {
         }
         {
             let recording = &ctx.recording;
-            self.core.begin_event(recording.event, recording.schedule.preemptive, recording.watch);
+            self.shared.core.begin_event(recording.event, recording.schedule.preemptive, recording.watch);
             let lent = Lent::new(&self.shared, ctx);
             handler(lent.shared);
             lent.shared.settle();
@@ -242,13 +242,12 @@ impl<M: Message> Process for Tasks<M> {
 
     #[inline(always)]
     fn fetch(&self) {
-        self.core.fetch();
-        self.shared.fetch();
+        self.shared.core.fetch_with_host();
     }
 
     #[inline(always)]
     fn fetch_further(&self) {
-        self.core.fetch_further();
+        self.shared.core.fetch_further();
     }
 
     fn take_touched(&self, into: &mut Vec<Touch>) {

@@ -11,7 +11,7 @@ use std::task::{Context as PollContext, Poll};
 
 use crate::id::Label;
 
-use super::core::{Core, Finding, Holder};
+use super::core::{CoreRef, Finding, Holder};
 use super::deadlock::at;
 use super::semaphore::{Permits, Wish};
 
@@ -61,7 +61,7 @@ struct Inner<T> {
 }
 
 impl<T> Mutex<T> {
-    pub(super) fn new(core: &Rc<Core>, name: Label, value: T) -> Self {
+    pub(super) fn new(core: &CoreRef, name: Label, value: T) -> Self {
         Self(Rc::new(Inner { permits: Permits::new(core, "lock", name, 1), value: RefCell::new(value) }))
     }
 

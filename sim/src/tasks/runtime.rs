@@ -14,13 +14,12 @@ use crate::observe::TaskAction;
 use crate::schedule::Touch;
 use crate::stream::ConnectionId;
 use crate::time::Nanos;
-use crate::world::fetch_lines;
 
 use super::cancellation::Cancellation;
 use super::cell::SharedCell;
 use super::channel::{self, Receiver, Sender};
 use super::condition::Condition;
-use super::core::{Core, Finding, TaskRef};
+use super::core::{Core, CoreRef, Finding, Host, TaskRef};
 use super::deadlock;
 use super::join::{End, JoinHandle};
 use super::mail::{Mailbox, Recv, Syncing, Syncs};
@@ -46,13 +45,13 @@ pub struct Runtime<M: Message> {
     pub(super) shared: Rc<Shared<M>>,
 }
 
-/// What a datagram touches comes first and together, in three lines of the cache or four.
-#[repr(C)]
+/// What a datagram touches comes first and together, in four lines of the cache: two, and two of the core.
+#[repr(C, align(64))]
 pub(super) struct Shared<M: Message> {
-    pub(super) core: Rc<Core>,
     /// The world's context while a handler runs; otherwise one that nobody applies.
     pub(super) ctx: RefCell<Context<M>>,
     pub(super) mail: RefCell<Mailbox<M>>,
+    pub(super) core: Core,
     pub(super) syncs: Syncs,
     pub(super) streams: RefCell<Streams<M>>,
 }
@@ -251,18 +250,19 @@ impl<M: Message> Runtime<M> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (core, name) = (&self.shared.core, name.into());
+        let (core, name) = (self.core_handle(), name.into());
         let child = if core.is_over() { None } else { core.next_child(name) };
         let Some((place, label)) = child else {
-            return JoinHandle::new(Rc::clone(core), End::new(core, name));
+            let end = End::new(&core, name);
+            return JoinHandle::new(core, end);
         };
         self.shared.ctx.borrow_mut().task(label, TaskAction::Spawn);
-        let end = End::new(core, label);
+        let end = End::new(&core, label);
         let task = core.begin(label, place, Some(Rc::clone(&end) as _));
-        let (own_core, own_end) = (Rc::clone(core), Rc::clone(&end));
+        let (own_core, own_end) = (core.clone(), Rc::clone(&end));
         core.set_work(task, Box::pin(async move { own_end.set(&own_core, future.await) }));
         core.wake_task(task);
-        JoinHandle::new(Rc::clone(core), end)
+        JoinHandle::new(core, end)
     }
 
     /// Waits for `span` nanoseconds by the node's own clock, counted from this call.
@@ -279,22 +279,22 @@ impl<M: Message> Runtime<M> {
     /// Makes a channel that holds `capacity` values. With 0 it is unbuffered: a send is over when its value
     /// is received.
     pub fn channel<T: 'static>(&self, name: impl Into<Label>, capacity: usize) -> (Sender<T>, Receiver<T>) {
-        channel::channel(&self.shared.core, name.into(), capacity)
+        channel::channel(&self.core_handle(), name.into(), capacity)
     }
 
     /// Makes a value that tasks share without a lock.
     pub fn cell<T>(&self, name: impl Into<Label>, value: T) -> SharedCell<T> {
-        SharedCell::new(&self.shared.core, name.into(), value)
+        SharedCell::new(&self.core_handle(), name.into(), value)
     }
 
     /// Makes a lock around a value.
     pub fn mutex<T>(&self, name: impl Into<Label>, value: T) -> Mutex<T> {
-        Mutex::new(&self.shared.core, name.into(), value)
+        Mutex::new(&self.core_handle(), name.into(), value)
     }
 
     /// Makes a value that many may read at once, or one task write.
     pub fn rw_lock<T>(&self, name: impl Into<Label>, value: T) -> RwLock<T> {
-        RwLock::new(&self.shared.core, name.into(), value)
+        RwLock::new(&self.core_handle(), name.into(), value)
     }
 
     /// Makes room for a value that is made once.
@@ -309,21 +309,22 @@ impl<M: Message> Runtime<M> {
 
     /// Makes a condition variable.
     pub fn condition(&self, name: impl Into<Label>) -> Condition {
-        Condition::new(&self.shared.core, name.into())
+        Condition::new(&self.core_handle(), name.into())
     }
 
     /// Makes a wait group, with nothing to wait for.
     pub fn wait_group(&self, name: impl Into<Label>) -> WaitGroup {
-        WaitGroup::new(&self.shared.core, name.into())
+        WaitGroup::new(&self.core_handle(), name.into())
     }
 
     /// Makes a semaphore with so many permits.
     pub fn semaphore(&self, name: impl Into<Label>, permits: usize) -> Semaphore {
-        Semaphore::new(&self.shared.core, name.into(), permits)
+        Semaphore::new(&self.core_handle(), name.into(), permits)
     }
 
-    pub(super) fn core_handle(&self) -> &Rc<Core> {
-        &self.shared.core
+    pub(super) fn core_handle(&self) -> CoreRef {
+        let shared = Rc::clone(&self.shared);
+        CoreRef::new(shared)
     }
 
     pub(super) fn core(&self) -> &Core {
@@ -352,21 +353,22 @@ impl<M: Message> fmt::Debug for Runtime<M> {
     }
 }
 
+impl<M: Message> Host for Shared<M> {
+    #[inline]
+    fn core(&self) -> &Core {
+        &self.core
+    }
+}
+
 impl<M: Message> Shared<M> {
     pub(super) fn new() -> Self {
         Self {
-            core: Rc::new(Core::new()),
             ctx: RefCell::new(Context::new(Dice::NONE)),
             mail: RefCell::default(),
+            core: Core::new(),
             syncs: Syncs::default(),
             streams: RefCell::default(),
         }
-    }
-
-    /// Asks memory for what every handler touches.
-    #[inline(always)]
-    pub(super) fn fetch(&self) {
-        fetch_lines(&self.core, 4);
     }
 
     /// Moves the running task's ids to where it received something, unless the program chose their place.

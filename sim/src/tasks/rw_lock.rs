@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::id::Label;
 
-use super::core::{Core, Holder, Order};
+use super::core::{CoreRef, Holder, Order};
 use super::semaphore::{Permits, Wish};
 
 /// How many may read at once.
@@ -83,7 +83,7 @@ impl Drop for Taking<'_> {
 }
 
 impl<T> RwLock<T> {
-    pub(super) fn new(core: &Rc<Core>, name: Label, value: T) -> Self {
+    pub(super) fn new(core: &CoreRef, name: Label, value: T) -> Self {
         let permits = Permits::unordered(core, "read-write lock", name, READERS);
         let (written, read) = (core.order(name), core.order(name));
         Self(Rc::new(Inner { permits, value: RefCell::new(value), written, read }))

@@ -10,10 +10,10 @@ use std::task::{Context as PollContext, Poll, ready};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, Holder, Order, Place, Waiting};
+use super::core::{Blocking, Core, CoreRef, Holder, Order, Place, Waiting};
 use super::deadlock;
 use super::schedule::Point;
-use super::wait::{Line, Ticket};
+use super::wait::{Line, MOST, Ticket};
 
 /// So many permits, given out first come, first served: a task that wants many is not overtaken by those that
 /// want few. Clone it to share it.
@@ -57,7 +57,7 @@ pub struct Acquire<'a> {
 
 /// The permits of a semaphore, or the one of a mutex.
 pub(super) struct Permits {
-    pub(super) core: Rc<Core>,
+    pub(super) core: CoreRef,
     kind: &'static str,
     name: Label,
     order: Order,
@@ -81,7 +81,7 @@ pub(super) struct Wish {
 }
 
 impl Semaphore {
-    pub(super) fn new(core: &Rc<Core>, name: Label, permits: usize) -> Self {
+    pub(super) fn new(core: &CoreRef, name: Label, permits: usize) -> Self {
         Self(Permits::new(core, "semaphore", name, permits))
     }
 
@@ -152,20 +152,21 @@ impl Wish {
 }
 
 impl Permits {
-    pub(super) fn new(core: &Rc<Core>, kind: &'static str, name: Label, free: usize) -> Rc<Self> {
+    pub(super) fn new(core: &CoreRef, kind: &'static str, name: Label, free: usize) -> Rc<Self> {
         Self::make(core, kind, name, free, true)
     }
 
     /// Permits that order nobody.
-    pub(super) fn unordered(core: &Rc<Core>, kind: &'static str, name: Label, free: usize) -> Rc<Self> {
+    pub(super) fn unordered(core: &CoreRef, kind: &'static str, name: Label, free: usize) -> Rc<Self> {
         Self::make(core, kind, name, free, false)
     }
 
-    fn make(core: &Rc<Core>, kind: &'static str, name: Label, free: usize, orders: bool) -> Rc<Self> {
+    fn make(core: &CoreRef, kind: &'static str, name: Label, free: usize, orders: bool) -> Rc<Self> {
+        assert!(free <= MOST, "{kind} \"{name}\" has {free} permits, more than {MOST}");
         let state = State { free, line: Line::default(), holders: Vec::new() };
         let order = core.order(name);
         let permits =
-            Rc::new(Self { core: Rc::clone(core), kind, name, order, orders, state: RefCell::new(state) });
+            Rc::new(Self { core: core.clone(), kind, name, order, orders, state: RefCell::new(state) });
         let weak = Rc::downgrade(&permits);
         core.register(weak);
         permits

@@ -9,6 +9,9 @@ use std::task::Context as PollContext;
 use super::core::{Core, Place, TaskRef, Who};
 use super::fifo::Fifo;
 
+/// More than this is never free of what is waited for.
+pub(super) const MOST: usize = 1 << 31;
+
 /// A place in a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Ticket(u64);
@@ -17,7 +20,7 @@ pub(super) struct Ticket(u64);
 struct Waiting {
     ticket: Ticket,
     /// How much of the thing it needs.
-    need: usize,
+    need: u32,
     called: bool,
     who: Who,
     /// Where in the program, if that is known.
@@ -31,7 +34,7 @@ pub(super) struct Line {
     next: u64,
     /// How many were called and have not come yet, and how much is kept for them.
     called: u32,
-    kept: usize,
+    kept: u32,
 }
 
 impl Line {
@@ -45,7 +48,7 @@ impl Line {
     pub(super) fn may_take(&self, ticket: Option<Ticket>, need: usize, free: usize) -> bool {
         match ticket {
             Some(ticket) => self.is_called(ticket) && need <= free,
-            None => self.waiting.len() == self.called as usize && self.kept + need <= free,
+            None => self.waiting.len() == self.called as usize && self.kept as usize + need <= free,
         }
     }
 
@@ -89,6 +92,8 @@ impl Line {
         }
         let own = Ticket(self.next);
         self.next += 1;
+        // More than there ever is: see `MOST`.
+        let need = u32::try_from(need).unwrap_or(u32::MAX);
         self.waiting.push_back(Waiting { ticket: own, need, called: false, who: core.who(poll), place });
         *ticket = Some(own);
     }
@@ -136,7 +141,7 @@ impl Line {
             if waiting.called {
                 continue;
             }
-            if self.kept + waiting.need > free {
+            if self.kept as usize + waiting.need as usize > free {
                 break;
             }
             waiting.called = true;
@@ -149,7 +154,7 @@ impl Line {
     /// Calls the only one who waits, and who was not called yet.
     #[inline(always)]
     fn call_only(&mut self, free: usize, core: &Core) {
-        let Some(only) = self.waiting.front_mut().filter(|only| only.need <= free) else { return };
+        let Some(only) = self.waiting.front_mut().filter(|only| only.need as usize <= free) else { return };
         only.called = true;
         self.called = 1;
         self.kept = only.need;
@@ -158,7 +163,7 @@ impl Line {
 
     /// Calls the first who was not called yet.
     pub(super) fn call_one(&mut self, core: &Core) {
-        self.call(self.kept + 1, core);
+        self.call(self.kept as usize + 1, core);
     }
 
     /// Calls everyone.
@@ -168,7 +173,7 @@ impl Line {
 
     /// Who waits, for how much, and where.
     pub(super) fn tasks(&self) -> impl Iterator<Item = (Option<TaskRef>, usize, Place)> + '_ {
-        self.waiting.iter().map(|waiting| (waiting.who.task, waiting.need, waiting.place))
+        self.waiting.iter().map(|waiting| (waiting.who.task, waiting.need as usize, waiting.place))
     }
 
     #[inline]

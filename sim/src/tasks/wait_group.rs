@@ -10,7 +10,7 @@ use std::task::{Context as PollContext, Poll, ready};
 
 use crate::id::Label;
 
-use super::core::{Blocking, Core, Order, Place, Waiting};
+use super::core::{Blocking, Core, CoreRef, Order, Place, Waiting};
 use super::schedule::Point;
 use super::wait::{Line, Ticket};
 
@@ -44,7 +44,7 @@ pub struct Wait<'a> {
 }
 
 struct Group {
-    core: Rc<Core>,
+    core: CoreRef,
     name: Label,
     order: Order,
     state: RefCell<State>,
@@ -57,9 +57,9 @@ struct State {
 }
 
 impl WaitGroup {
-    pub(super) fn new(core: &Rc<Core>, name: Label) -> Self {
+    pub(super) fn new(core: &CoreRef, name: Label) -> Self {
         let order = core.order(name);
-        let group = Rc::new(Group { core: Rc::clone(core), name, order, state: RefCell::default() });
+        let group = Rc::new(Group { core: core.clone(), name, order, state: RefCell::default() });
         let weak = Rc::downgrade(&group);
         core.register(weak);
         Self(group)

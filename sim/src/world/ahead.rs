@@ -20,7 +20,7 @@ use super::{Pending, World};
 pub(super) const LARGE: usize = 4_096;
 
 /// For how many events one link is asked for at once, where their order is known: memory then works for all of them side by
-/// side, also at finding the pages. Four batches is as far as is known at least.
+/// side, also at finding the pages. Five batches are as far as is known at least.
 const BATCH: usize = 8;
 
 /// The bytes of a line of the cache, and of a word.
@@ -34,11 +34,13 @@ pub(crate) fn fetch_ends<T>(value: &T) {
     prefetch_index(slice::from_ref(value), 1);
 }
 
-/// Asks memory for so many lines, from that of this word on, without waiting for them.
+/// Asks memory for so many lines before that of this word, and for so many from it on, without waiting for them.
 #[inline(always)]
-pub(crate) fn fetch_lines<T>(word: &T, lines: usize) {
+pub(crate) fn fetch_around<T>(word: &T, before: usize, from: usize) {
     const { assert!(size_of::<T>() == WORD) };
-    (0..lines).for_each(|line| prefetch_index(slice::from_ref(word), line * (LINE / WORD)));
+    let fetch = |words| prefetch_index(slice::from_ref(word), words);
+    (1..=before).for_each(|line| fetch((line * LINE / WORD).wrapping_neg()));
+    (0..from).for_each(|line| fetch(line * LINE / WORD));
 }
 
 /// Asks memory for the beginning of this value, without waiting for it.
@@ -62,10 +64,10 @@ impl<P: Process> World<P> {
     fn fetch_batches(&self) {
         let batch = |nth: usize| self.queue.after(nth * BATCH, BATCH);
         if P::FETCHES {
-            batch(3).for_each(|slot| self.queue.fetch_slot(slot));
-            batch(2).for_each(|slot| self.fetch_node(slot));
-            batch(1).filter_map(|slot| self.process_of(slot)).for_each(P::fetch);
-            batch(0).filter_map(|slot| self.process_of(slot)).for_each(P::fetch_further);
+            batch(4).for_each(|slot| self.queue.fetch_slot(slot));
+            batch(3).for_each(|slot| self.fetch_node(slot));
+            batch(2).filter_map(|slot| self.process_of(slot)).for_each(P::fetch);
+            batch(1).filter_map(|slot| self.process_of(slot)).for_each(P::fetch_further);
         } else {
             batch(2).for_each(|slot| self.queue.fetch_slot(slot));
             batch(1).for_each(|slot| self.fetch_node(slot));

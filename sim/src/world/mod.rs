@@ -33,7 +33,7 @@ use crate::schedule::{Priorities, Schedule, Touch, Watch};
 use crate::stream::{ConnectionId, Packet};
 use crate::time::{MILLIS, Nanos, SECONDS};
 
-pub(crate) use ahead::{fetch_ends, fetch_lines};
+pub(crate) use ahead::{fetch_around, fetch_ends};
 pub use choose::Candidate;
 use node::Node;
 pub use strike::RateKind;
@@ -378,8 +378,8 @@ impl<P: Process> World<P> {
         self.cuts.clear();
         self.busy.clear();
         self.context.reset();
-        self.context.own = Own::default();
-        self.context.node = NodeId(0);
+        self.context.recording.own = Own::default();
+        self.context.recording.node = NodeId(0);
         self.context.recording.dice = self.dice;
         self.digest = Digest::new(seed);
         self.counts = FaultCounts::default();
@@ -801,7 +801,7 @@ impl<P: Process> World<P> {
     fn violate<O: Observer<P::Message>>(&mut self, violation: Violation, observer: &mut O) {
         let stamp = Stamp {
             time: self.now,
-            node: self.context.node,
+            node: self.context.recording.node,
             id: violation
                 .evidence
                 .first()
@@ -882,7 +882,7 @@ impl<P: Process> World<P> {
             .map(|(node, who)| format!("{}: {who}", self.name(*node)))
             .collect::<Vec<_>>()
             .join("; ");
-        self.context.node = *first;
+        self.context.recording.node = *first;
         let violation = Violation { property: "deadlock".to_owned(), detail, evidence, time: self.now };
         self.violate(violation, observer);
     }
@@ -894,8 +894,9 @@ impl<P: Process> World<P> {
         observer: &mut O,
     ) -> Ending {
         // If it was a handler that panicked, it still had the disk, and the judges may want to read it.
-        if self.context.own.disk().is_some() {
-            self.nodes[self.context.node.index()].own = std::mem::take(&mut self.context.own);
+        if self.context.recording.own.disk().is_some() {
+            self.nodes[self.context.recording.node.index()].own =
+                std::mem::take(&mut self.context.recording.own);
         }
         let words = payload
             .downcast_ref::<&str>()
@@ -904,7 +905,7 @@ impl<P: Process> World<P> {
             .unwrap_or_else(|| "a panic without words".to_owned());
         let violation = Violation {
             property: "panic".to_owned(),
-            detail: format!("{} panicked: {words}", self.name(self.context.node)),
+            detail: format!("{} panicked: {words}", self.name(self.context.recording.node)),
             evidence: vec![self.context.recording.event],
             time: self.now,
         };

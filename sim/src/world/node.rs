@@ -124,16 +124,16 @@ impl<P: Process> World<P> {
         let node = &mut self.nodes[stamp.node.index()];
         let process = node.process.as_mut().expect("a handler runs only while its node is up");
         let ctx = &mut self.context;
-        ctx.node = stamp.node;
-        ctx.incarnation = node.incarnation;
+        ctx.recording.node = stamp.node;
+        ctx.recording.incarnation = node.incarnation;
         ctx.now = stamp.time;
         ctx.recording.event = stamp.id;
         ctx.recording.by = stamp.id;
         ctx.recording.base = stamp.id;
         ctx.recording.draws = 0;
-        node.own.lend(&mut ctx.own);
+        node.own.lend(&mut ctx.recording.own);
         handler(process, ctx);
-        ctx.own.lend(&mut node.own);
+        ctx.recording.own.lend(&mut node.own);
     }
 
     /// Applies what a handler asked for, or a prefix of it, if the dice or an override say that the node crashes in the
@@ -194,7 +194,7 @@ impl<P: Process> World<P> {
             self.counts.restarts += 1;
         }
         observer.observe(stamp, &Record::Boot { incarnation });
-        self.context.node = stamp.node;
+        self.context.recording.node = stamp.node;
         let process = (self.boot)(stamp.node);
         self.nodes[stamp.node.index()].process = Some(process);
         self.handle_rarely(stamp, observer, P::on_start);
