@@ -5,6 +5,10 @@
 
 mod workloads;
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
