@@ -151,26 +151,39 @@ impl SweepReport {
         self.digest = (self.digest ^ digest).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
     }
 
-    /// Adds what later seeds came to.
+    /// Adds what later seeds came to. Every field by name, so that a new one is not forgotten here.
     fn append(&mut self, Part { report, digests }: Part) {
-        self.runs += report.runs;
-        self.violated += report.violated;
-        self.steps += report.steps;
-        self.operations += report.operations;
-        self.costs.add(&report.costs);
-        self.faults.add(&report.faults);
+        let Self {
+            runs,
+            violated,
+            properties,
+            first,
+            situations,
+            faults,
+            steps,
+            operations,
+            costs,
+            digest: _,
+            interrupted: _,
+        } = report;
+        self.runs += runs;
+        self.violated += violated;
+        self.steps += steps;
+        self.operations += operations;
+        self.costs.add(&costs);
+        self.faults.add(&faults);
         for digest in digests {
             self.take_in(digest);
         }
-        for (situation, Met { runs, times }) in report.situations {
+        for (situation, Met { runs, times }) in situations {
             let met = self.situations.entry(situation).or_default();
             met.runs += runs;
             met.times += times;
         }
-        for (property, Found { runs, first }) in report.properties {
+        for (property, Found { runs, first }) in properties {
             self.properties.entry(property).or_insert(Found { runs: 0, first }).runs += runs;
         }
-        self.first = self.first.take().or(report.first);
+        self.first = self.first.take().or(first);
     }
 }
 
