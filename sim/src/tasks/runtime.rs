@@ -317,7 +317,10 @@ impl<M: Message> Runtime<M> {
         WaitGroup::new(&self.core_handle(), name.into())
     }
 
-    /// Makes a semaphore with so many permits.
+    /// Makes a semaphore with so many permits, 2^31 at most.
+    ///
+    /// # Panics
+    /// If they are more.
     pub fn semaphore(&self, name: impl Into<Label>, permits: usize) -> Semaphore {
         Semaphore::new(&self.core_handle(), name.into(), permits)
     }
