@@ -19,9 +19,12 @@ use super::{Pending, World};
 /// A world of fewer nodes fits into the cache, and is spared the asking.
 pub(super) const LARGE: usize = 4_096;
 
-/// For how many events one link is asked for at once, where their order is known: memory then works for all of them side by
-/// side, also at finding the pages. Five batches are as far as is known at least.
-const BATCH: usize = 8;
+/// For how many events one link is asked for at once, where their order is known. Memory has room for some sixteen wishes at
+/// a time: a larger batch would stand in line, and let what is needed now wait behind it.
+const BATCH: usize = 2;
+
+/// How many events lie between one link and the next: long enough for an answer. Five times as far is known at least.
+const APART: usize = 4;
 
 /// The bytes of a line of the cache, and of a word.
 const LINE: usize = 64;
@@ -62,15 +65,15 @@ impl<P: Process> World<P> {
 
     #[inline(never)]
     fn fetch_batches(&self) {
-        let batch = |nth: usize| self.queue.after(nth * BATCH, BATCH);
+        let links_from_now = |links: usize| self.queue.after(links * APART, BATCH);
         if P::FETCHES {
-            batch(4).for_each(|slot| self.queue.fetch_slot(slot));
-            batch(3).for_each(|slot| self.fetch_node(slot));
-            batch(2).filter_map(|slot| self.process_of(slot)).for_each(P::fetch);
-            batch(1).filter_map(|slot| self.process_of(slot)).for_each(P::fetch_further);
+            links_from_now(4).for_each(|slot| self.queue.fetch_slot(slot));
+            links_from_now(3).for_each(|slot| self.fetch_node(slot));
+            links_from_now(2).filter_map(|slot| self.process_of(slot)).for_each(P::fetch);
+            links_from_now(1).filter_map(|slot| self.process_of(slot)).for_each(P::fetch_further);
         } else {
-            batch(2).for_each(|slot| self.queue.fetch_slot(slot));
-            batch(1).for_each(|slot| self.fetch_node(slot));
+            links_from_now(2).for_each(|slot| self.queue.fetch_slot(slot));
+            links_from_now(1).for_each(|slot| self.fetch_node(slot));
         }
     }
 
