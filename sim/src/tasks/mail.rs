@@ -72,7 +72,7 @@ impl<M> Mailbox<M> {
 
 impl<M: Message> Shared<M> {
     /// Takes the next datagram if it is the ticket holder's turn; the running task goes on from its arrival.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_letter(&self, ticket: &mut Option<Ticket>) -> Option<(NodeId, M)> {
         self.core.touch_it(Touch::MAIL);
         let mut mail = self.mail.borrow_mut();
@@ -105,7 +105,7 @@ impl<'a, M: Message> Recv<'a, M> {
 impl<M: Message> Future for Recv<'_, M> {
     type Output = (NodeId, M);
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<(NodeId, M)> {
         let shared = self.shared;
         if let Some(letter) = shared.take_letter(&mut self.ticket) {
