@@ -19,7 +19,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as PollContext, Wake, Waker};
 
 use crate::context::Likes;
-use crate::effect::fill;
 use crate::id::{EventId, Kind, Label};
 use crate::schedule::{Touch, Watch};
 use crate::world::{fetch_around, fetch_ends};
@@ -74,6 +73,14 @@ pub(super) struct Who {
     through: Option<Box<Waker>>,
 }
 
+impl Who {
+    /// The task, if to wake it takes no waker.
+    #[inline(always)]
+    pub(super) fn own_task(&self) -> Option<TaskRef> {
+        if self.through.is_none() { self.task } else { None }
+    }
+}
+
 /// Something wrong that was seen while the program ran, and that does not end the run.
 #[derive(Debug)]
 pub(super) struct Finding {
@@ -120,40 +127,44 @@ impl<F: Future<Output = ()>> Steps for F {
     }
 }
 
-/// What every step reads and writes comes first, in one line of the cache.
+/// Where a task lives, and after its end the next one. What every step reads and writes comes first, in one line of the
+/// cache.
 #[derive(Default)]
 #[repr(C)]
 struct Slot {
-    generation: Generation,
+    /// That of the task that lives here, or of the next one if none does.
+    generation: Cell<Generation>,
     /// Whether the task is in a ready list or its wake is pending.
     queued: Cell<bool>,
+    /// Whether the program chose the place. If not, a received datagram does.
+    anchored: Cell<bool>,
+    /// Whether the task slept or spawned since the place.
+    has_likes: Cell<bool>,
+    /// Where the ids of its steps, sleeps and children begin.
+    place: Cell<EventId>,
+    /// How often it was woken since the place.
+    step: Cell<u32>,
+    /// Borrowed while the task is polled.
+    work: RefCell<Option<Polled>>,
+    /// In the label of its wakes.
+    key: Cell<u64>,
+    /// What it slept and spawned since the place. A task that does neither is smaller by this box.
+    likes: RefCell<Option<Box<Likes>>>,
     /// `None` if the slot is free.
-    task: Option<Task>,
+    birth: RefCell<Option<Birth>>,
     /// Reused by the next task of the slot if no waker of the old one is left.
-    handle: Option<Arc<Handle>>,
+    handle: RefCell<Option<Arc<Handle>>>,
 }
 
-#[repr(C)]
-struct Task {
-    /// Where the ids of its steps, sleeps and children begin.
-    place: EventId,
-    /// What it takes to poll the task; taken out meanwhile. One by one: moved as a whole, it would wait for its parts.
-    work: Option<Work>,
-    polled_with: Option<Waker>,
-    /// What it slept and spawned since the place. A task that does neither is smaller by this box.
-    likes: Option<Box<Likes>>,
-    /// How often it was woken since the place.
-    step: u32,
-    /// Whether the program chose the place. If not, a received datagram does.
-    anchored: bool,
-    birth: Birth,
+/// What it takes to poll a task.
+struct Polled {
+    work: Work,
+    with: Waker,
 }
 
 /// What is said of a task once, apart from what each of its steps touches.
 struct Birth {
     label: Label,
-    /// In the label of its wakes.
-    key: u64,
     /// The order of birth on this node; for reports only.
     born: u64,
     /// `None` for the main task, for whose end nobody can wait.
@@ -203,13 +214,9 @@ pub(super) struct Sleeper {
     fired: bool,
 }
 
+/// Who lives where.
 #[derive(Default)]
-#[repr(C)]
-struct Tasks {
-    /// Slot 0, the main task's, here: most programs of a large world have no other.
-    first: Slot,
-    /// The slots from 1 on.
-    others: Vec<Slot>,
+struct Register {
     free: Vec<u32>,
     /// The main task's key, which needs no search.
     main: Option<(u64, TaskRef)>,
@@ -222,7 +229,11 @@ struct Tasks {
 #[repr(C)]
 pub(super) struct Core {
     hot: Hot,
-    tasks: RefCell<Tasks>,
+    /// Slot 0, the main task's, here: most programs of a large world have no other.
+    first: Slot,
+    /// The slots from 1 on.
+    others: RefCell<Vec<Rc<Slot>>>,
+    register: RefCell<Register>,
     /// The tasks that became ready after the first.
     more_ready: RefCell<Vec<TaskRef>>,
     foreign: Arc<Foreign>,
@@ -285,43 +296,39 @@ impl Deref for CoreRef {
 const NOBODY: Label = Label::new("nobody");
 const BLOCKING_MIN: usize = 64;
 
-impl Tasks {
-    fn get(&self, task: TaskRef) -> Option<&Task> {
-        let slot = self.slot(task.slot)?;
-        if slot.generation == task.generation { slot.task.as_ref() } else { None }
-    }
-
-    fn get_mut(&mut self, task: TaskRef) -> Option<&mut Task> {
-        let slot = self.slot_mut(task.slot)?;
-        if slot.generation == task.generation { slot.task.as_mut() } else { None }
-    }
-
+impl Slot {
+    /// Moves the ids of the task to another place.
     #[inline(always)]
-    fn slot(&self, slot: u32) -> Option<&Slot> {
-        if slot == 0 { Some(&self.first) } else { self.others.get(slot as usize - 1) }
-    }
-
-    #[inline(always)]
-    fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot> {
-        if slot == 0 { Some(&mut self.first) } else { self.others.get_mut(slot as usize - 1) }
-    }
-
-    /// A slot for the next task to be born.
-    fn vacant(&mut self) -> u32 {
-        if self.born == 0 {
-            return 0;
+    fn move_to(&self, place: EventId) {
+        self.place.set(place);
+        self.step.set(0);
+        if self.has_likes.get() {
+            self.forget_likes();
         }
-        self.free.pop().unwrap_or_else(|| {
-            self.others.push(Slot::default());
-            u32::try_from(self.others.len()).expect("a node has at most 2^32 tasks")
-        })
     }
 
-    fn living(&self) -> impl Iterator<Item = (TaskRef, &Task, bool)> {
-        (0..).zip(iter::once(&self.first).chain(&self.others)).filter_map(|(slot, entry)| {
-            let task = entry.task.as_ref()?;
-            Some((TaskRef { slot, generation: entry.generation }, task, entry.queued.get()))
-        })
+    #[inline(never)]
+    fn forget_likes(&self) {
+        self.has_likes.set(false);
+        if let Some(likes) = &mut *self.likes.borrow_mut() {
+            likes.clear();
+        }
+    }
+
+    /// How many of this like the task asked for since its place.
+    fn ordinal(&self, like: u64) -> u32 {
+        self.has_likes.set(true);
+        self.likes.borrow_mut().get_or_insert_default().ordinal(like)
+    }
+
+    /// Makes room for the next task. What is left of this one is for the caller to drop: its destructors come back here.
+    fn vacate(&self) -> (Option<Polled>, Option<Birth>) {
+        self.generation.set(self.generation.get().next());
+        (self.work.take(), self.birth.take())
+    }
+
+    fn label(&self) -> Option<Label> {
+        self.birth.borrow().as_ref().map(|birth| birth.label)
     }
 }
 
@@ -339,7 +346,9 @@ impl Core {
                 preemptive: Cell::new(false),
                 watch: Cell::new(Watch::No),
             },
-            tasks: RefCell::default(),
+            first: Slot::default(),
+            others: RefCell::default(),
+            register: RefCell::default(),
             more_ready: RefCell::default(),
             foreign: Arc::default(),
             main: Cell::new(None),
@@ -361,10 +370,10 @@ impl Core {
     /// Asks memory for the future of the main task.
     #[inline(always)]
     pub(super) fn fetch_further(&self) {
-        let Ok(tasks) = self.tasks.try_borrow() else { return };
-        if let Some(work) = tasks.first.task.as_ref().and_then(|main| main.work.as_ref()) {
+        let Ok(polled) = self.first.work.try_borrow() else { return };
+        if let Some(polled) = &*polled {
             // What it points to: the box is a future too.
-            work.as_ref().get_ref().fetch();
+            polled.work.as_ref().get_ref().fetch();
         }
     }
 
@@ -374,12 +383,12 @@ impl Core {
     }
 
     pub(super) fn is_alive(&self, task: TaskRef) -> bool {
-        self.tasks.borrow().get(task).is_some()
+        self.with_slot(task, |_| ()).is_some()
     }
 
     pub(super) fn living(&self) -> usize {
-        let tasks = self.tasks.borrow();
-        tasks.by_key.len() + usize::from(tasks.main.is_some())
+        let register = self.register.borrow();
+        register.by_key.len() + usize::from(register.main.is_some())
     }
 
     /// Whether anything was ever begun, and the main task has not returned.
@@ -389,39 +398,77 @@ impl Core {
 
     // ---- Tasks.
 
+    /// The slot of a task, if it lives.
+    #[inline(always)]
+    fn with_slot<T>(&self, task: TaskRef, act: impl FnOnce(&Slot) -> T) -> Option<T> {
+        let other;
+        let slot = if task.slot == 0 {
+            &self.first
+        } else {
+            other = self.others.borrow().get(task.slot as usize - 1).map(Rc::clone)?;
+            &*other
+        };
+        (slot.generation.get() == task.generation).then(|| act(slot))
+    }
+
+    /// What `see` makes of each task that lives; from its slot and what is said of it once.
+    fn of_each<T>(&self, mut see: impl FnMut(TaskRef, &Slot, &Birth) -> T) -> Vec<T> {
+        let others = self.others.borrow();
+        let slots = (0..).zip(iter::once(&self.first).chain(others.iter().map(|slot| &**slot)));
+        slots
+            .filter_map(|(number, slot)| {
+                let birth = slot.birth.borrow();
+                let task = TaskRef { slot: number, generation: slot.generation.get() };
+                birth.as_ref().map(|birth| see(task, slot, birth))
+            })
+            .collect()
+    }
+
+    /// A slot for the next task to be born.
+    fn vacant(&self, register: &mut Register) -> u32 {
+        if register.born == 0 {
+            return 0;
+        }
+        register.free.pop().unwrap_or_else(|| {
+            let mut others = self.others.borrow_mut();
+            others.push(Rc::default());
+            u32::try_from(others.len()).expect("a node has at most 2^32 tasks")
+        })
+    }
+
     /// Makes room for a task that has no future yet.
     pub(super) fn begin(&self, label: Label, place: EventId, join: Option<Rc<dyn Blocking>>) -> TaskRef {
-        let mut tasks = self.tasks.borrow_mut();
-        let tasks = &mut *tasks;
-        let (slot, born) = (tasks.vacant(), tasks.born);
-        let entry = tasks.slot_mut(slot).expect("a vacant slot is one");
-        let id = TaskRef { slot, generation: entry.generation };
-        entry.queued.set(false);
-        match entry.handle.as_mut().and_then(Arc::get_mut) {
-            Some(handle) => handle.task = id,
-            None => entry.handle = Some(self.handle(id)),
-        }
-        let waker = entry.handle.clone().map(Waker::from);
-        entry.task = Some(Task {
-            place,
-            work: None,
-            polled_with: waker,
-            likes: None,
-            step: 0,
-            anchored: false,
-            birth: Birth { label, key: place.0, born, join },
-        });
-        tasks.born += 1;
-        if tasks.born == 1 {
-            tasks.main = Some((place.0, id));
+        let mut register = self.register.borrow_mut();
+        let (number, born) = (self.vacant(&mut register), register.born);
+        let held = (number > 0).then(|| Rc::clone(&self.others.borrow()[number as usize - 1]));
+        let slot = held.as_deref().unwrap_or(&self.first);
+        let task = TaskRef { slot: number, generation: slot.generation.get() };
+        slot.queued.set(false);
+        slot.anchored.set(false);
+        slot.move_to(place);
+        slot.key.set(place.0);
+        slot.birth.replace(Some(Birth { label, born, join }));
+        register.born += 1;
+        if register.born == 1 {
+            register.main = Some((place.0, task));
         } else {
-            let namesake = tasks.by_key.insert(place.0, id);
+            let namesake = register.by_key.insert(place.0, task);
             debug_assert!(namesake.is_none(), "no two tasks of a node are born at one place");
         }
         if self.clocks.are_on() {
-            self.clocks.spawn(self.hot.running.get().map(TaskRef::slot), id.slot, label);
+            self.clocks.spawn(self.hot.running.get().map(TaskRef::slot), number, label);
         }
-        id
+        task
+    }
+
+    /// The waker of a task.
+    fn waker(&self, task: TaskRef, slot: &Slot) -> Waker {
+        let mut handle = slot.handle.borrow_mut();
+        match handle.as_mut().and_then(Arc::get_mut) {
+            Some(unused) => unused.task = task,
+            None => *handle = Some(self.handle(task)),
+        }
+        Waker::from(Arc::clone(handle.as_ref().expect("it was just made")))
     }
 
     fn handle(&self, task: TaskRef) -> Arc<Handle> {
@@ -436,9 +483,10 @@ impl Core {
 
     /// Gives a task its future.
     pub(super) fn set_work(&self, task: TaskRef, work: Work) {
-        if let Some(task) = self.tasks.borrow_mut().get_mut(task) {
-            task.work = Some(work);
-        }
+        self.with_slot(task, |slot| {
+            let with = self.waker(task, slot);
+            slot.work.replace(Some(Polled { work, with }));
+        });
     }
 
     /// Makes a task the running one until the guard is dropped.
@@ -449,111 +497,105 @@ impl Core {
 
     /// Polls a task once. Its name, if it ended.
     #[inline(always)]
-    pub(super) fn poll(&self, id: TaskRef) -> Option<Label> {
-        let (mut work, waker) = {
-            let mut tasks = self.tasks.borrow_mut();
-            let slot = tasks.slot_mut(id.slot).filter(|slot| slot.generation == id.generation)?;
-            slot.queued.set(false);
-            let task = slot.task.as_mut()?;
-            self.touch(task.birth.key, true);
-            (task.work.take()?, task.polled_with.take()?)
-        };
-        let outcome = {
-            let _running = self.enter(id);
-            self.hot.polled_with.set(waker.data());
-            work.as_mut().poll(&mut PollContext::from_waker(&waker))
-        };
-        if outcome.is_pending() {
-            if let Some(task) = self.tasks.borrow_mut().get_mut(id) {
-                fill(&mut task.work, work);
-                fill(&mut task.polled_with, waker);
-            }
-            return None;
+    pub(super) fn poll(&self, task: TaskRef) -> Option<Label> {
+        let is_pending = self.with_slot(task, |slot| self.poll_in(slot, task))?;
+        if is_pending { None } else { self.end(task) }
+    }
+
+    #[inline(always)]
+    fn poll_in(&self, slot: &Slot, task: TaskRef) -> bool {
+        slot.queued.set(false);
+        self.touch(slot.key.get(), true);
+        let mut polled = slot.work.borrow_mut();
+        let Some(Polled { work, with }) = &mut *polled else { return true };
+        let _running = self.enter(task);
+        self.hot.polled_with.set(with.data());
+        work.as_mut().poll(&mut PollContext::from_waker(with)).is_pending()
+    }
+
+    #[inline(never)]
+    fn end(&self, task: TaskRef) -> Option<Label> {
+        // Its destructors run while it still lives.
+        drop(self.with_slot(task, |slot| slot.work.take())?);
+        if self.clocks.are_on() {
+            self.clocks.end(task.slot);
         }
-        drop(work);
-        let ended = self.remove(id)?;
-        if self.main.get() == Some(id) {
+        let (_, birth) = self.with_slot(task, |slot| {
+            let mut register = self.register.borrow_mut();
+            if register.main.is_some_and(|(_, main)| main == task) {
+                register.main = None;
+            } else {
+                register.free.push(task.slot);
+                register.by_key.remove(&slot.key.get());
+            }
+            slot.vacate()
+        })?;
+        if self.main.get() == Some(task) {
             // Nothing on this node has an effect any more.
             self.touch_it(Touch::EVERYTHING);
             self.hot.over.set(true);
         }
-        Some(ended.birth.label)
-    }
-
-    fn remove(&self, id: TaskRef) -> Option<Task> {
-        let mut tasks = self.tasks.borrow_mut();
-        let slot = tasks.slot_mut(id.slot).filter(|slot| slot.generation == id.generation)?;
-        let task = slot.task.take()?;
-        if self.clocks.are_on() {
-            self.clocks.end(id.slot);
-        }
-        slot.generation = slot.generation.next();
-        if tasks.main.is_some_and(|(_, main)| main == id) {
-            tasks.main = None;
-        } else {
-            tasks.free.push(id.slot);
-            tasks.by_key.remove(&task.birth.key);
-        }
-        Some(task)
+        birth.map(|birth| birth.label)
     }
 
     pub(super) fn by_key(&self, key: u64) -> Option<TaskRef> {
-        let tasks = self.tasks.borrow();
-        match tasks.main {
+        let register = self.register.borrow();
+        match register.main {
             Some((main, id)) if main == key => Some(id),
-            _ => tasks.by_key.get(&key).copied(),
+            _ => register.by_key.get(&key).copied(),
         }
     }
 
     // ---- Identity.
 
     #[inline(always)]
-    fn with_running<T>(&self, change: impl FnOnce(&mut Task) -> T) -> Option<T> {
-        self.hot.running.get().and_then(|id| self.tasks.borrow_mut().get_mut(id).map(change))
+    fn with_running<T>(&self, act: impl FnOnce(&Slot) -> T) -> Option<T> {
+        self.hot.running.get().and_then(|task| self.with_slot(task, act))
     }
 
     /// Moves the running task to a place the program chose.
     pub(super) fn anchor(&self, place: EventId) {
-        self.with_running(|task| {
-            task.anchored = true;
-            task.move_to(place);
+        self.with_running(|slot| {
+            slot.anchored.set(true);
+            slot.move_to(place);
         });
     }
 
     /// Moves the running task to where it received something, unless the program chose its place. True if so.
-    #[inline]
+    #[inline(always)]
     pub(super) fn follow(&self, place: EventId) -> bool {
-        let follow = |task: &mut Task| {
-            if !task.anchored {
-                task.move_to(place);
+        let follow = |slot: &Slot| {
+            let follows = !slot.anchored.get();
+            if follows {
+                slot.move_to(place);
             }
-            !task.anchored
+            follows
         };
         self.with_running(follow).unwrap_or(false)
     }
 
     /// The place and the name of the running task's next child.
     pub(super) fn next_child(&self, name: Label) -> Option<(EventId, Label)> {
-        self.with_running(|task| {
+        self.with_running(|slot| {
             let like = EventId::like(Kind::Task, 0, name.code());
-            let ordinal = task.likes.get_or_insert_default().ordinal(like);
+            let ordinal = slot.ordinal(like);
             let key = if name.key == 0 { u64::from(ordinal) } else { name.key };
-            (task.place.child(like, ordinal), Label { key, ..name })
+            (slot.place.get().child(like, ordinal), Label { key, ..name })
         })
     }
 
     /// The place of the running task's next sleep.
     fn next_sleep(&self) -> Option<EventId> {
-        self.with_running(|task| {
+        self.with_running(|slot| {
             let like = EventId::like(Kind::Timer, 0, 0);
-            task.place.child(like, task.likes.get_or_insert_default().ordinal(like))
+            slot.place.get().child(like, slot.ordinal(like))
         })
     }
 
     /// The running task, for the record of who holds what.
     pub(super) fn me(&self, place: Place) -> Holder {
         let task = self.hot.running.get();
-        let label = task.and_then(|id| self.tasks.borrow().get(id).map(|task| task.birth.label));
+        let label = task.and_then(|task| self.with_slot(task, Slot::label)?);
         Holder { task, label: label.unwrap_or(NOBODY), place }
     }
 
@@ -572,8 +614,8 @@ impl Core {
     }
 
     pub(super) fn begin_clocks(&self) {
-        let tasks = self.tasks.borrow();
-        self.clocks.begin(tasks.living().map(|(id, task, _)| (id.slot, task.birth.label)));
+        let living = self.of_each(|task, _, birth| (task.slot, birth.label));
+        self.clocks.begin(living.into_iter());
     }
 
     #[inline(always)]
@@ -623,9 +665,9 @@ impl Core {
         if self.hot.watch.get() == Watch::No {
             return 0;
         }
-        self.with_running(|task| {
+        self.with_running(|slot| {
             let like = EventId::like(Kind::Object, 0, name.code());
-            task.place.child(like, task.likes.get_or_insert_default().ordinal(like)).0
+            slot.place.get().child(like, slot.ordinal(like)).0
         })
         .unwrap_or(0)
     }
@@ -724,20 +766,25 @@ impl Core {
     }
 
     #[inline(always)]
-    pub(super) fn wake_task(&self, id: TaskRef) {
-        let tasks = self.tasks.borrow();
-        let Some(slot) = tasks.slot(id.slot) else { return };
-        if self.hot.watch.get() == Watch::Touches
-            && let Some(task) = tasks.get(id)
-        {
+    pub(super) fn wake_task(&self, task: TaskRef) {
+        self.with_slot(task, |slot| {
             // Two that wake a task come to the same in either order, but not if one of them is itself the step of the
             // task unless it was woken before: what comes from outside.
-            self.touch(task.birth.key, self.hot.running.get().is_none());
-        }
-        if slot.generation == id.generation && !slot.queued.get() {
-            slot.queued.set(true);
-            self.make_ready(id);
-        }
+            self.touch(slot.key.get(), self.hot.running.get().is_none());
+            if !slot.queued.replace(true) {
+                self.make_ready(task);
+            }
+        });
+    }
+
+    /// Whether the event being handled may be the step of this task, as if it woke it: not if a step is due to it anyway.
+    #[inline(always)]
+    pub(super) fn may_step(&self, task: TaskRef) -> bool {
+        let may_step = |slot: &Slot| {
+            self.touch(slot.key.get(), true);
+            !slot.queued.get()
+        };
+        self.with_slot(task, may_step).unwrap_or(false)
     }
 
     #[inline(always)]
@@ -768,12 +815,12 @@ impl Core {
     pub(super) fn drain_ready(&self, mut set: impl FnMut(Step)) {
         self.gather();
         let Some(first) = self.hot.first_ready.take() else { return };
-        let mut tasks = self.tasks.borrow_mut();
-        let mut wake = |id| {
-            if let Some(task) = tasks.get_mut(id) {
-                set(Step { place: task.place, nth: task.step, key: task.birth.key });
-                task.step += 1;
-            }
+        let mut wake = |task| {
+            self.with_slot(task, |slot| {
+                let nth = slot.step.get();
+                slot.step.set(nth + 1);
+                set(Step { place: slot.place.get(), nth, key: slot.key.get() });
+            });
         };
         wake(first);
         if self.hot.more.take() {
@@ -835,9 +882,8 @@ impl Core {
 
     /// The keys of the wakes and of the sleeps that are still pending.
     pub(super) fn pending_timers(&self) -> (Vec<u64>, Vec<u64>) {
-        let tasks = self.tasks.borrow();
-        let woken = tasks.living().filter(|(.., queued)| *queued);
-        let wakes = woken.map(|(_, task, _)| task.birth.key).collect();
+        let wakes = self.of_each(|_, slot, _| slot.queued.get().then(|| slot.key.get()));
+        let wakes = wakes.into_iter().flatten().collect();
         let sleepers = self.sleepers.borrow();
         let sleeps = sleepers.iter().filter(|(_, sleeper)| !sleeper.fired).map(|(key, _)| *key).collect();
         (wakes, sleeps)
@@ -848,10 +894,12 @@ impl Core {
         self.hot.over.set(true);
         // Destructors may spawn, which is refused, and wake, which is in vain; none can refill what is taken
         // here.
-        let main = self.tasks.borrow_mut().first.task.take();
-        let others = mem::take(&mut self.tasks.borrow_mut().others);
-        self.tasks.borrow_mut().main = None;
-        self.tasks.borrow_mut().by_key.clear();
+        let main = self.first.vacate();
+        let others = self.others.take();
+        let mut register = self.register.borrow_mut();
+        register.main = None;
+        register.by_key.clear();
+        drop(register);
         let sleepers = mem::take(&mut *self.sleepers.borrow_mut());
         drop(main);
         drop(others);
@@ -879,12 +927,8 @@ impl Core {
         for what in self.blocking.borrow().iter().filter_map(Weak::upgrade) {
             what.report(self, &mut |waiting| said.push(waiting));
         }
-        let tasks = self.tasks.borrow();
-        let joins: Vec<_> = tasks
-            .living()
-            .filter_map(|(id, task, _)| Some((id, Rc::clone(task.birth.join.as_ref()?))))
-            .collect();
-        for (task, join) in joins {
+        let joins = self.of_each(|task, _, birth| Some((task, Rc::clone(birth.join.as_ref()?))));
+        for (task, join) in joins.into_iter().flatten() {
             join.report(self, &mut |waiting| said.push(Waiting { on: vec![Some(task)], ..waiting }));
         }
         said
@@ -892,26 +936,14 @@ impl Core {
 
     /// Every living task with its name, oldest first.
     pub(super) fn by_age(&self) -> Vec<(TaskRef, Label)> {
-        let tasks = self.tasks.borrow();
-        let mut living: Vec<_> =
-            tasks.living().map(|(id, task, _)| (task.birth.born, id, task.birth.label)).collect();
+        let mut living = self.of_each(|task, _, birth| (birth.born, task, birth.label));
         living.sort_by_key(|(born, ..)| *born);
         living.into_iter().map(|(_, id, label)| (id, label)).collect()
     }
 
     pub(super) fn anyone_is_ready(&self) -> bool {
         self.gather();
-        self.tasks.borrow().living().any(|(.., queued)| queued)
-    }
-}
-
-impl Task {
-    fn move_to(&mut self, place: EventId) {
-        self.place = place;
-        self.step = 0;
-        if let Some(likes) = &mut self.likes {
-            likes.clear();
-        }
+        self.of_each(|_, slot, _| slot.queued.get()).contains(&true)
     }
 }
 

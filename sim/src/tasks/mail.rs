@@ -10,7 +10,7 @@ use crate::id::{EventId, NodeId};
 use crate::message::Message;
 use crate::schedule::Touch;
 
-use super::core::{Core, Who};
+use super::core::{Core, TaskRef, Who};
 use super::fifo::Fifo;
 use super::runtime::{Runtime, Shared};
 use super::wait::{Line, Ticket};
@@ -59,10 +59,16 @@ impl<M> Default for Mailbox<M> {
 }
 
 impl<M> Mailbox<M> {
+    /// Puts a datagram here, and calls whose turn it is. If only one task waits, it is not woken but returned.
     #[inline(always)]
-    pub(super) fn put(&mut self, core: &Core, arrival: EventId, from: NodeId, message: M) {
+    pub(super) fn put(&mut self, core: &Core, arrival: EventId, from: NodeId, message: M) -> Option<TaskRef> {
         self.letters.push_back(Letter { arrival, from, message });
-        self.line.call(self.letters.len(), core);
+        let free = self.letters.len();
+        let lone = self.line.call_lone(free);
+        if lone.is_none() {
+            self.line.call(free, core);
+        }
+        lone
     }
 
     pub(super) fn is_awaited(&self) -> bool {

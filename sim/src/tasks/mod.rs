@@ -188,8 +188,8 @@ impl<M: Message> Process for Tasks<M> {
         let arrival = ctx.event();
         self.handle(ctx, |shared| {
             shared.core.touch_it(Touch::MAIL);
-            shared.mail.borrow_mut().put(&shared.core, arrival, from, message);
-            shared.react();
+            let called = shared.mail.borrow_mut().put(&shared.core, arrival, from, message);
+            shared.react_with(called);
         });
     }
 

@@ -388,7 +388,14 @@ impl<M: Message> Shared<M> {
     /// another crate saw to that, wait for a step of their own.
     #[inline(always)]
     pub(super) fn react(&self) {
-        if let Some(task) = self.core.take_first_ready() {
+        self.react_with(None);
+    }
+
+    /// The same, where a task was called and not woken.
+    #[inline(always)]
+    pub(super) fn react_with(&self, called: Option<TaskRef>) {
+        let called = called.filter(|task| self.core.may_step(*task));
+        if let Some(task) = called.or_else(|| self.core.take_first_ready()) {
             self.poll(task);
         }
     }

@@ -125,8 +125,23 @@ impl Line {
         }
     }
 
-    /// Calls as many as what is free suffices for, in order.
+    /// Calls the only one who waits, if what is free suffices and it needs no waker. It is returned, for the caller to go
+    /// on with.
     #[inline(always)]
+    pub(super) fn call_lone(&mut self, free: usize) -> Option<TaskRef> {
+        if self.waiting.len() != 1 || self.called > 0 {
+            return None;
+        }
+        let only = self.waiting.front_mut().filter(|only| only.need as usize <= free)?;
+        let task = only.who.own_task()?;
+        only.called = true;
+        self.called = 1;
+        self.kept = only.need;
+        Some(task)
+    }
+
+    /// Calls as many as what is free suffices for, in order.
+    #[inline]
     pub(super) fn call(&mut self, free: usize, core: &Core) {
         match self.waiting.len() {
             len if len == self.called as usize => {}
