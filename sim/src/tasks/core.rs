@@ -263,7 +263,8 @@ struct Hot {
     more: Cell<bool>,
     /// Whether the main task has returned, or the node crashed. Nothing has an effect from then on.
     over: Cell<bool>,
-    found: Cell<bool>,
+    /// Whether anything is to be seen to when the handler is done: a task became ready, something was found, or all is over.
+    unsettled: Cell<bool>,
     /// Whether tasks give way wherever they touch something shared, and not only at cells.
     preemptive: Cell<bool>,
     watch: Cell<Watch>,
@@ -342,7 +343,7 @@ impl Core {
                 first_ready: Cell::new(None),
                 more: Cell::new(false),
                 over: Cell::new(false),
-                found: Cell::new(false),
+                unsettled: Cell::new(false),
                 preemptive: Cell::new(false),
                 watch: Cell::new(Watch::No),
             },
@@ -534,6 +535,7 @@ impl Core {
             // Nothing on this node has an effect any more.
             self.touch_it(Touch::EVERYTHING);
             self.hot.over.set(true);
+            self.hot.unsettled.set(true);
         }
         birth.map(|birth| birth.label)
     }
@@ -722,12 +724,17 @@ impl Core {
 
     pub(super) fn find(&self, finding: Finding) {
         self.findings.borrow_mut().push(finding);
-        self.hot.found.set(true);
+        self.hot.unsettled.set(true);
     }
 
+    pub(super) fn take_findings(&self) -> Vec<Finding> {
+        self.findings.take()
+    }
+
+    /// Whether anything is to be seen to; it counts as seen to from now on.
     #[inline(always)]
-    pub(super) fn take_findings(&self) -> Option<Vec<Finding>> {
-        self.hot.found.take().then(|| self.findings.take())
+    pub(super) fn take_unsettled(&self) -> bool {
+        self.hot.unsettled.take() || ANY_FOREIGN.load(Relaxed)
     }
 
     // ---- Waking.
@@ -789,6 +796,7 @@ impl Core {
 
     #[inline(always)]
     fn make_ready(&self, id: TaskRef) {
+        self.hot.unsettled.set(true);
         if self.hot.first_ready.get().is_none() {
             self.hot.first_ready.set(Some(id));
         } else {

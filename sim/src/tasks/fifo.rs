@@ -2,29 +2,32 @@
 
 use std::collections::VecDeque;
 
+use crate::effect::fill;
+
 #[derive(Debug)]
 pub(super) struct Fifo<T> {
     /// `None` only if the queue is empty.
     first: Option<T>,
+    len: u32,
     #[allow(clippy::box_collection, reason = "most queues never hold a second, and stay small")]
     more: Option<Box<VecDeque<T>>>,
 }
 
 impl<T> Default for Fifo<T> {
     fn default() -> Self {
-        Self { first: None, more: None }
+        Self { first: None, len: 0, more: None }
     }
 }
 
 impl<T> Fifo<T> {
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len())
+        self.len as usize
     }
 
     #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.len == 0
     }
 
     #[inline(always)]
@@ -55,24 +58,38 @@ impl<T> Fifo<T> {
 
     #[inline(always)]
     pub(super) fn push_back(&mut self, item: T) {
-        if self.first.is_none() {
-            self.first = Some(item);
+        if self.is_empty() {
+            fill(&mut self.first, item);
         } else {
             self.more.get_or_insert_default().push_back(item);
         }
+        self.len += 1;
     }
 
     #[inline(always)]
     pub(super) fn pop_front(&mut self) -> Option<T> {
         let first = self.first.take();
-        if let Some(more) = &mut self.more {
-            self.first = more.pop_front();
+        match self.len {
+            0 => {}
+            1 => self.len = 0,
+            _ => self.move_up(),
         }
         first
     }
 
+    #[inline(never)]
+    fn move_up(&mut self) {
+        self.first = self.more.as_mut().and_then(|more| more.pop_front());
+        self.len -= 1;
+    }
+
     pub(super) fn remove(&mut self, index: usize) -> Option<T> {
-        if index == 0 { self.pop_front() } else { self.more.as_mut()?.remove(index - 1) }
+        if index == 0 {
+            return self.pop_front();
+        }
+        let removed = self.more.as_mut()?.remove(index - 1);
+        self.len -= u32::from(removed.is_some());
+        removed
     }
 
     /// The index of the item with this key, of items in the order of their keys.

@@ -150,14 +150,14 @@ impl<M: Message> Tasks<M> {
         if self.is_over() {
             return;
         }
-        {
+        let is_over = {
             let recording = &ctx.recording;
             self.shared.core.begin_event(recording.event, recording.schedule.preemptive, recording.watch);
             let lent = Lent::new(&self.shared, ctx);
             handler(lent.shared);
-            lent.shared.settle();
-        }
-        if self.is_over() {
+            lent.shared.settle()
+        };
+        if is_over {
             self.shared.bury();
         }
     }

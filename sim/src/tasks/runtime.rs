@@ -394,8 +394,11 @@ impl<M: Message> Shared<M> {
     /// The same, where a task was called and not woken.
     #[inline(always)]
     pub(super) fn react_with(&self, called: Option<TaskRef>) {
-        let called = called.filter(|task| self.core.may_step(*task));
-        if let Some(task) = called.or_else(|| self.core.take_first_ready()) {
+        let next = match called {
+            Some(task) if self.core.may_step(task) => Some(task),
+            _ => self.core.take_first_ready(),
+        };
+        if let Some(task) = next {
             self.poll(task);
         }
     }
@@ -411,19 +414,24 @@ impl<M: Message> Shared<M> {
     }
 
     /// Asks the world for a step of each task that became ready; or, if the program is over, for nothing
-    /// more.
+    /// more. True if it is.
     #[inline(always)]
-    pub(super) fn settle(&self) {
-        if let Some(findings) = self.core.take_findings() {
-            self.tell(findings);
-        }
+    pub(super) fn settle(&self) -> bool {
+        self.core.take_unsettled() && self.settle_what_there_is()
+    }
+
+    #[inline]
+    fn settle_what_there_is(&self) -> bool {
+        self.tell(self.core.take_findings());
         if self.core.is_over() {
-            return self.withdraw();
+            self.withdraw();
+            return true;
         }
         self.core.drain_ready(|step| {
             let label = Label::keyed(WAKE, step.key);
             self.ctx.borrow_mut().set_step_timer(step.place, step.nth, label, 0);
         });
+        false
     }
 
     /// Finds what is left of a program that is over, if it could never have gone on.
@@ -441,11 +449,9 @@ impl<M: Message> Shared<M> {
         }
     }
 
-    #[cold]
     fn tell(&self, findings: Vec<Finding>) {
-        let mut ctx = self.ctx.borrow_mut();
         for Finding { property, detail, evidence } in findings {
-            ctx.find(property, detail, evidence);
+            self.ctx.borrow_mut().find(property, detail, evidence);
         }
     }
 
