@@ -402,14 +402,20 @@ impl Core {
     /// The slot of a task, if it lives.
     #[inline(always)]
     fn with_slot<T>(&self, task: TaskRef, act: impl FnOnce(&Slot) -> T) -> Option<T> {
+        let act_if_alive = |slot: &Slot| (slot.generation.get() == task.generation).then(|| act(slot));
+        self.in_slot(task.slot, act_if_alive)?
+    }
+
+    #[inline(always)]
+    fn in_slot<T>(&self, number: u32, act: impl FnOnce(&Slot) -> T) -> Option<T> {
         let other;
-        let slot = if task.slot == 0 {
+        let slot = if number == 0 {
             &self.first
         } else {
-            other = self.others.borrow().get(task.slot as usize - 1).map(Rc::clone)?;
+            other = self.others.borrow().get(number as usize - 1).map(Rc::clone)?;
             &*other
         };
-        (slot.generation.get() == task.generation).then(|| act(slot))
+        Some(act(slot))
     }
 
     /// What `see` makes of each task that lives; from its slot and what is said of it once.
@@ -552,7 +558,7 @@ impl Core {
 
     #[inline(always)]
     fn with_running<T>(&self, act: impl FnOnce(&Slot) -> T) -> Option<T> {
-        self.hot.running.get().and_then(|task| self.with_slot(task, act))
+        self.hot.running.get().and_then(|task| self.in_slot(task.slot, act))
     }
 
     /// Moves the running task to a place the program chose.
@@ -788,8 +794,11 @@ impl Core {
     #[inline(always)]
     pub(super) fn may_step(&self, task: TaskRef) -> bool {
         let may_step = |slot: &Slot| {
-            self.touch(slot.key.get(), true);
-            !slot.queued.get()
+            let may_step = !slot.queued.get();
+            if !may_step {
+                self.touch(slot.key.get(), true);
+            }
+            may_step
         };
         self.with_slot(task, may_step).unwrap_or(false)
     }

@@ -71,24 +71,30 @@ impl<M> Mailbox<M> {
         lone
     }
 
+    /// The next datagram, if it is the ticket holder's turn.
+    #[inline(always)]
+    fn take(&mut self, ticket: &mut Option<Ticket>) -> Option<Letter<M>> {
+        if self.line.take_turn(ticket, 1, self.letters.len()) { self.letters.pop_front() } else { None }
+    }
+
     pub(super) fn is_awaited(&self) -> bool {
         !self.line.is_empty()
     }
 }
 
 impl<M: Message> Shared<M> {
-    /// Takes the next datagram if it is the ticket holder's turn; the running task goes on from its arrival.
-    #[inline(always)]
-    pub(super) fn take_letter(&self, ticket: &mut Option<Ticket>) -> Option<(NodeId, M)> {
+    /// Takes the next datagram if no waiting task is meant to get it.
+    pub(super) fn try_take(&self) -> Option<(NodeId, M)> {
         self.core.touch_it(Touch::MAIL);
-        let mut mail = self.mail.borrow_mut();
-        let mail = &mut *mail;
-        if !mail.line.take_turn(ticket, 1, mail.letters.len()) {
-            return None;
-        }
-        let Letter { arrival, from, message } = mail.letters.pop_front()?;
+        let letter = self.mail.borrow_mut().take(&mut None)?;
+        Some(self.open(letter))
+    }
+
+    /// The running task goes on from the arrival of what it took.
+    #[inline(always)]
+    fn open(&self, Letter { arrival, from, message }: Letter<M>) -> (NodeId, M) {
         self.follow(arrival);
-        Some((from, message))
+        (from, message)
     }
 }
 
@@ -114,11 +120,13 @@ impl<M: Message> Future for Recv<'_, M> {
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<(NodeId, M)> {
         let shared = self.shared;
-        if let Some(letter) = shared.take_letter(&mut self.ticket) {
-            return Poll::Ready(letter);
-        }
-        shared.mail.borrow_mut().line.wait(&mut self.ticket, 1, None, &shared.core, poll);
-        Poll::Pending
+        shared.core.touch_it(Touch::MAIL);
+        let mut mail = shared.mail.borrow_mut();
+        let Some(letter) = mail.take(&mut self.ticket) else {
+            mail.line.wait(&mut self.ticket, 1, None, &shared.core, poll);
+            return Poll::Pending;
+        };
+        Poll::Ready(shared.open(letter))
     }
 }
 

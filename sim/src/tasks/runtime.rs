@@ -139,7 +139,7 @@ impl<M: Message> Runtime<M> {
 
     /// Receives a datagram if one is there that no waiting task is meant to get.
     pub fn try_recv(&self) -> Option<(NodeId, M)> {
-        self.shared.take_letter(&mut None)
+        self.shared.try_take()
     }
 
     /// Begins the node's next operation, and moves the task's ids there; see [`Context::invoke`].

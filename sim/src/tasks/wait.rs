@@ -4,6 +4,7 @@
 //! is kept for it until it comes. A future that is dropped after it was called gives its share back, so that
 //! cancelling one loses neither a wakeup nor an item.
 
+use std::num::NonZeroU64;
 use std::task::Context as PollContext;
 
 use super::core::{Core, Place, TaskRef, Who};
@@ -14,7 +15,7 @@ pub(super) const MOST: usize = 1 << 31;
 
 /// A place in a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Ticket(u64);
+pub(super) struct Ticket(NonZeroU64);
 
 #[derive(Debug)]
 struct Waiting {
@@ -31,7 +32,8 @@ struct Waiting {
 pub(super) struct Line {
     /// By ticket, ascending.
     waiting: Fifo<Waiting>,
-    next: u64,
+    /// The number of the last ticket that was given out; the first is 1.
+    last: u64,
     /// How many were called and have not come yet, and how much is kept for them.
     called: u32,
     kept: u32,
@@ -90,8 +92,8 @@ impl Line {
         if ticket.is_some_and(|ticket| self.wait_again(ticket, core, poll)) {
             return;
         }
-        let own = Ticket(self.next);
-        self.next += 1;
+        self.last += 1;
+        let own = Ticket(NonZeroU64::new(self.last).expect("no line sees 2^64 tickets"));
         // More than there ever is: see `MOST`.
         let need = u32::try_from(need).unwrap_or(u32::MAX);
         self.waiting.push_back(Waiting { ticket: own, need, called: false, who: core.who(poll), place });
@@ -193,6 +195,6 @@ impl Line {
 
     #[inline]
     fn find(&self, ticket: Ticket) -> Option<usize> {
-        self.waiting.find_by_key(ticket.0, |waiting| waiting.ticket.0)
+        self.waiting.find_by_key(ticket.0.get(), |waiting| waiting.ticket.0.get())
     }
 }
