@@ -359,10 +359,12 @@ impl<M: Message> Context<M> {
     /// How many of this like came before.
     #[inline(always)]
     fn ordinal(&mut self, like: u64) -> u32 {
-        if self.recording.effects.len() < Effects::<M>::FEW {
-            self.recording.effects.iter().map(|recorded| u32::from(recorded.like == like)).sum()
-        } else {
-            self.ordinal_of_many(like)
+        match self.recording.effects.len() {
+            0 => 0,
+            len if len < Effects::<M>::FEW => {
+                self.recording.effects.iter().map(|recorded| u32::from(recorded.like == like)).sum()
+            }
+            _ => self.ordinal_of_many(like),
         }
     }
 

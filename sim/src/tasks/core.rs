@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::iter;
 use std::mem;
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
@@ -25,32 +25,29 @@ use crate::world::{fetch_around, fetch_ends};
 
 use super::clocks::{Clock, Clocks};
 
-/// One task of a node, for as long as it lives.
+/// One task of a node, for as long as it lives: the number of its slot, and above it which of the slot's tasks it is,
+/// counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct TaskRef {
-    slot: u32,
-    generation: Generation,
-}
-
-/// Which of the tasks of a slot; not a number of any size, so that a task that need not be there is no larger.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Generation(NonZeroU32);
-
-impl Generation {
-    fn next(self) -> Self {
-        Self(self.0.checked_add(1).unwrap_or(NonZeroU32::MIN))
-    }
-}
-
-impl Default for Generation {
-    fn default() -> Self {
-        Self(NonZeroU32::MIN)
-    }
-}
+pub(super) struct TaskRef(NonZeroU64);
 
 impl TaskRef {
+    /// The main task, the only one in its slot.
+    const MAIN: Self = Self::first_in(0);
+
+    const fn first_in(slot: u32) -> Self {
+        Self(NonZeroU64::new((1 << 32) | slot as u64).expect("tasks of a slot are counted from 1"))
+    }
+
+    const fn next(self) -> Self {
+        match self.0.checked_add(1 << 32) {
+            Some(next) => Self(next),
+            None => Self::first_in(self.slot()),
+        }
+    }
+
+    #[inline(always)]
     pub(super) const fn slot(self) -> u32 {
-        self.slot
+        self.0.get() as u32
     }
 }
 
@@ -129,21 +126,20 @@ impl<F: Future<Output = ()>> Steps for F {
 
 /// Where a task lives, and after its end the next one. What every step reads and writes comes first, in one line of the
 /// cache.
-#[derive(Default)]
 #[repr(C)]
 struct Slot {
-    /// That of the task that lives here, or of the next one if none does.
-    generation: Cell<Generation>,
-    /// Whether the task is in a ready list or its wake is pending.
-    queued: Cell<bool>,
-    /// Whether the program chose the place. If not, a received datagram does.
-    anchored: Cell<bool>,
-    /// Whether the task slept or spawned since the place.
-    has_likes: Cell<bool>,
+    /// The task that lives here, or the next one if none does.
+    task: Cell<TaskRef>,
     /// Where the ids of its steps, sleeps and children begin.
     place: Cell<EventId>,
     /// How often it was woken since the place.
     step: Cell<u32>,
+    /// Whether it is in a ready list or its wake is pending.
+    queued: Cell<bool>,
+    /// Whether the program chose the place. If not, a received datagram does.
+    anchored: Cell<bool>,
+    /// Whether it slept or spawned since the place.
+    has_likes: Cell<bool>,
     /// Borrowed while the task is polled.
     work: RefCell<Option<Polled>>,
     /// In the label of its wakes.
@@ -171,7 +167,7 @@ struct Birth {
     join: Option<Rc<dyn Blocking>>,
 }
 
-/// The waker of one task.
+/// The waker of one task other than the main one.
 struct Handle {
     task: TaskRef,
     foreign: Arc<Foreign>,
@@ -181,7 +177,7 @@ struct Handle {
 /// in memory far away; no result depends on it.
 static ANY_FOREIGN: AtomicBool = AtomicBool::new(false);
 
-/// The tasks that were woken through a [`Waker`].
+/// The tasks that were woken through a [`Waker`]; itself that of the main task, most often the only one.
 #[derive(Default)]
 struct Foreign {
     /// Threads do not share a run, so plain loads and stores do; the atomic is there because `Waker` demands it.
@@ -195,8 +191,24 @@ impl Wake for Handle {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.foreign.ready.lock().unwrap_or_else(PoisonError::into_inner).push(self.task);
-        self.foreign.any.store(true, Relaxed);
+        self.foreign.push(self.task);
+    }
+}
+
+impl Wake for Foreign {
+    fn wake(self: Arc<Self>) {
+        self.push(TaskRef::MAIN);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.push(TaskRef::MAIN);
+    }
+}
+
+impl Foreign {
+    fn push(&self, task: TaskRef) {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        self.any.store(true, Relaxed);
         ANY_FOREIGN.store(true, Relaxed);
     }
 }
@@ -298,6 +310,22 @@ const NOBODY: Label = Label::new("nobody");
 const BLOCKING_MIN: usize = 64;
 
 impl Slot {
+    fn new(number: u32) -> Self {
+        Self {
+            task: Cell::new(TaskRef::first_in(number)),
+            place: Cell::new(EventId::ROOT),
+            step: Cell::new(0),
+            queued: Cell::new(false),
+            anchored: Cell::new(false),
+            has_likes: Cell::new(false),
+            work: RefCell::default(),
+            key: Cell::new(0),
+            likes: RefCell::default(),
+            birth: RefCell::default(),
+            handle: RefCell::default(),
+        }
+    }
+
     /// Moves the ids of the task to another place.
     #[inline(always)]
     fn move_to(&self, place: EventId) {
@@ -324,7 +352,7 @@ impl Slot {
 
     /// Makes room for the next task. What is left of this one is for the caller to drop: its destructors come back here.
     fn vacate(&self) -> (Option<Polled>, Option<Birth>) {
-        self.generation.set(self.generation.get().next());
+        self.task.set(self.task.get().next());
         (self.work.take(), self.birth.take())
     }
 
@@ -347,7 +375,7 @@ impl Core {
                 preemptive: Cell::new(false),
                 watch: Cell::new(Watch::No),
             },
-            first: Slot::default(),
+            first: Slot::new(0),
             others: RefCell::default(),
             register: RefCell::default(),
             more_ready: RefCell::default(),
@@ -402,8 +430,8 @@ impl Core {
     /// The slot of a task, if it lives.
     #[inline(always)]
     fn with_slot<T>(&self, task: TaskRef, act: impl FnOnce(&Slot) -> T) -> Option<T> {
-        let act_if_alive = |slot: &Slot| (slot.generation.get() == task.generation).then(|| act(slot));
-        self.in_slot(task.slot, act_if_alive)?
+        let act_if_alive = |slot: &Slot| (slot.task.get() == task).then(|| act(slot));
+        self.in_slot(task.slot(), act_if_alive)?
     }
 
     #[inline(always)]
@@ -421,12 +449,11 @@ impl Core {
     /// What `see` makes of each task that lives; from its slot and what is said of it once.
     fn of_each<T>(&self, mut see: impl FnMut(TaskRef, &Slot, &Birth) -> T) -> Vec<T> {
         let others = self.others.borrow();
-        let slots = (0..).zip(iter::once(&self.first).chain(others.iter().map(|slot| &**slot)));
+        let slots = iter::once(&self.first).chain(others.iter().map(|slot| &**slot));
         slots
-            .filter_map(|(number, slot)| {
+            .filter_map(|slot| {
                 let birth = slot.birth.borrow();
-                let task = TaskRef { slot: number, generation: slot.generation.get() };
-                birth.as_ref().map(|birth| see(task, slot, birth))
+                birth.as_ref().map(|birth| see(slot.task.get(), slot, birth))
             })
             .collect()
     }
@@ -438,8 +465,9 @@ impl Core {
         }
         register.free.pop().unwrap_or_else(|| {
             let mut others = self.others.borrow_mut();
-            others.push(Rc::default());
-            u32::try_from(others.len()).expect("a node has at most 2^32 tasks")
+            let number = u32::try_from(others.len() + 1).expect("a node has at most 2^32 tasks");
+            others.push(Rc::new(Slot::new(number)));
+            number
         })
     }
 
@@ -449,7 +477,7 @@ impl Core {
         let (number, born) = (self.vacant(&mut register), register.born);
         let held = (number > 0).then(|| Rc::clone(&self.others.borrow()[number as usize - 1]));
         let slot = held.as_deref().unwrap_or(&self.first);
-        let task = TaskRef { slot: number, generation: slot.generation.get() };
+        let task = slot.task.get();
         slot.queued.set(false);
         slot.anchored.set(false);
         slot.move_to(place);
@@ -470,6 +498,9 @@ impl Core {
 
     /// The waker of a task.
     fn waker(&self, task: TaskRef, slot: &Slot) -> Waker {
+        if task == TaskRef::MAIN {
+            return Waker::from(Arc::clone(&self.foreign));
+        }
         let mut handle = slot.handle.borrow_mut();
         match handle.as_mut().and_then(Arc::get_mut) {
             Some(unused) => unused.task = task,
@@ -525,14 +556,14 @@ impl Core {
         // Its destructors run while it still lives.
         drop(self.with_slot(task, |slot| slot.work.take())?);
         if self.clocks.are_on() {
-            self.clocks.end(task.slot);
+            self.clocks.end(task.slot());
         }
         let (_, birth) = self.with_slot(task, |slot| {
             let mut register = self.register.borrow_mut();
             if register.main.is_some_and(|(_, main)| main == task) {
                 register.main = None;
             } else {
-                register.free.push(task.slot);
+                register.free.push(task.slot());
                 register.by_key.remove(&slot.key.get());
             }
             slot.vacate()
@@ -558,7 +589,7 @@ impl Core {
 
     #[inline(always)]
     fn with_running<T>(&self, act: impl FnOnce(&Slot) -> T) -> Option<T> {
-        self.hot.running.get().and_then(|task| self.in_slot(task.slot, act))
+        self.hot.running.get().and_then(|task| self.in_slot(task.slot(), act))
     }
 
     /// Moves the running task to a place the program chose.
@@ -622,7 +653,7 @@ impl Core {
     }
 
     pub(super) fn begin_clocks(&self) {
-        let living = self.of_each(|task, _, birth| (task.slot, birth.label));
+        let living = self.of_each(|task, _, birth| (task.slot(), birth.label));
         self.clocks.begin(living.into_iter());
     }
 
@@ -655,7 +686,7 @@ impl Core {
         if self.clocks.are_on()
             && let Some(task) = self.hot.running.get()
         {
-            self.clocks.acquire(task.slot, clock);
+            self.clocks.acquire(task.slot(), clock);
         }
     }
 
@@ -664,7 +695,7 @@ impl Core {
         if self.clocks.are_on()
             && let Some(task) = self.hot.running.get()
         {
-            self.clocks.release(task.slot, clock);
+            self.clocks.release(task.slot(), clock);
         }
     }
 
