@@ -31,17 +31,24 @@ pub(super) struct Node<P: Process> {
     pub(super) process: Option<P>,
     /// Pending timers by the code of their label, sorted.
     timers: Vec<(u64, SlotId)>,
-    /// Until when the node is slow, its disk full, and its syncs failing: where two spells overlap, the longer.
-    pub(super) spells: [Nanos; 3],
-    /// How many events were put off to the end of the pause.
-    pub(super) put_off: u32,
-    pub(super) paused_until: Nanos,
-    pub(super) lag: Nanos,
+    /// What befell it. Most nodes of a large world are spared, and smaller by this box.
+    troubles: Option<Box<Troubles>>,
     #[allow(
         clippy::box_collection,
         reason = "most nodes have no connection, and an idle node is kept small"
     )]
     pub(super) endpoints: Option<Box<BTreeMap<ConnectionId, Endpoint<P::Message>>>>,
+}
+
+/// What befell a node that is paused, slow, or has a failing disk, or once was.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Troubles {
+    /// Until when the node is slow, its disk full, and its syncs failing: where two spells overlap, the longer.
+    pub(super) spells: [Nanos; 3],
+    /// How many events were put off to the end of the pause.
+    put_off: u32,
+    pub(super) paused_until: Nanos,
+    pub(super) lag: Nanos,
 }
 
 impl<P: Process> Node<P> {
@@ -54,10 +61,7 @@ impl<P: Process> Node<P> {
             disturbed: false,
             disk_full: false,
             syncs_fail: false,
-            spells: [0; 3],
-            put_off: 0,
-            paused_until: 0,
-            lag: 0,
+            troubles: None,
             timers: Vec::new(),
             endpoints: None,
             own,
@@ -86,12 +90,17 @@ impl<P: Process> Node<P> {
         }
     }
 
+    pub(super) fn troubles(&mut self) -> &mut Troubles {
+        self.troubles.get_or_insert_default()
+    }
+
     pub(super) fn refresh_disturbed(&mut self, now: Nanos) {
-        if self.paused_until <= now {
-            self.paused_until = 0;
-            self.put_off = 0;
+        let Some(troubles) = &mut self.troubles else { return };
+        if troubles.paused_until <= now {
+            troubles.paused_until = 0;
+            troubles.put_off = 0;
         }
-        self.disturbed = self.paused_until > 0 || self.lag > 0;
+        self.disturbed = troubles.paused_until > 0 || troubles.lag > 0;
     }
 
     pub(super) fn replace_timer(&mut self, code: u64, slot: SlotId) {
@@ -291,7 +300,9 @@ impl<P: Process> World<P> {
         debug_assert!(node.process.is_some(), "only a node that is up crashes");
         node.process = None;
         node.incarnation += 1;
-        node.paused_until = 0;
+        if let Some(troubles) = &mut node.troubles {
+            troubles.paused_until = 0;
+        }
         node.own.end_life();
         node.refresh_disturbed(stamp.time);
         for (_, slot) in std::mem::take(&mut node.timers) {
@@ -345,16 +356,17 @@ impl<P: Process> World<P> {
             return Some(surfaced);
         }
         let mut event = self.queue.release(surfaced);
-        let (time, turn) = if node.paused_until > self.now {
+        let troubles = node.troubles();
+        let (time, turn) = if troubles.paused_until > self.now {
             // All when the pause ends, in the order they came, also if another pause comes before that.
             if event.turn == 0 || event.turn == LATE_TURN {
-                node.put_off += 1;
-                event.turn = node.put_off;
+                troubles.put_off += 1;
+                event.turn = troubles.put_off;
             }
-            (node.paused_until, Some(event.turn))
-        } else if node.lag > 0 && event.turn == 0 {
+            (troubles.paused_until, Some(event.turn))
+        } else if troubles.lag > 0 && event.turn == 0 {
             event.turn = LATE_TURN;
-            (self.now.saturating_add(node.lag), None)
+            (self.now.saturating_add(troubles.lag), None)
         } else {
             node.refresh_disturbed(self.now);
             return Some(self.queue.put_aside(event));

@@ -355,7 +355,8 @@ impl<P: Process> World<P> {
         if struck.process.is_none() {
             return;
         }
-        struck.paused_until = struck.paused_until.max(until);
+        let troubles = struck.troubles();
+        troubles.paused_until = troubles.paused_until.max(until);
         struck.disturbed = true;
         self.nodes_are_disturbed = true;
         self.counts.pauses += 1;
@@ -371,7 +372,7 @@ impl<P: Process> World<P> {
         observer: &mut O,
     ) {
         let struck = &mut self.nodes[node.index()];
-        struck.lag = lag;
+        struck.troubles().lag = lag;
         struck.disturbed = true;
         self.nodes_are_disturbed = true;
         self.begin_spell(node, SLOW, span);
@@ -393,7 +394,7 @@ impl<P: Process> World<P> {
 
     fn begin_spell(&mut self, node: NodeId, kind: usize, span: Nanos) {
         let until = self.before_calm(span);
-        let known = &mut self.nodes[node.index()].spells[kind];
+        let known = &mut self.nodes[node.index()].troubles().spells[kind];
         *known = until.max(*known);
     }
 
@@ -421,8 +422,8 @@ impl<P: Process> World<P> {
         let healed = match index {
             Healing::Slow(node) => {
                 let struck = &mut self.nodes[node.index()];
-                if struck.spells[SLOW] <= self.now {
-                    struck.lag = 0;
+                if struck.troubles().spells[SLOW] <= self.now {
+                    struck.troubles().lag = 0;
                     struck.refresh_disturbed(self.now);
                 }
                 vec![node]
@@ -447,12 +448,12 @@ impl<P: Process> World<P> {
             }
             Healing::DiskFull(node) => {
                 let struck = &mut self.nodes[node.index()];
-                struck.disk_full = struck.spells[DISK_FULL] > self.now;
+                struck.disk_full = struck.troubles().spells[DISK_FULL] > self.now;
                 vec![node]
             }
             Healing::SyncFails(node) => {
                 let struck = &mut self.nodes[node.index()];
-                struck.syncs_fail = struck.spells[SYNCS_FAIL] > self.now;
+                struck.syncs_fail = struck.troubles().spells[SYNCS_FAIL] > self.now;
                 vec![node]
             }
         };
