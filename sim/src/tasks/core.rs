@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::iter;
-use std::mem;
+use std::mem::{self, offset_of};
 use std::num::NonZeroU64;
 use std::ops::Deref;
 use std::panic::Location;
@@ -21,7 +21,7 @@ use std::task::{Context as PollContext, Wake, Waker};
 use crate::context::Likes;
 use crate::id::{EventId, Kind, Label};
 use crate::schedule::{Touch, Watch};
-use crate::world::{fetch_around, fetch_ends};
+use crate::world::{LINE, fetch_around, fetch_ends};
 
 use super::clocks::{Clock, Clocks};
 
@@ -71,6 +71,10 @@ pub(super) struct Who {
 }
 
 impl Who {
+    pub(super) const fn own(task: TaskRef) -> Self {
+        Self { task: Some(task), through: None }
+    }
+
     /// The task, if to wake it takes no waker.
     #[inline(always)]
     pub(super) fn own_task(&self) -> Option<TaskRef> {
@@ -306,6 +310,9 @@ impl Deref for CoreRef {
     }
 }
 
+/// The bytes of a core that every handler touches: of the main task's slot, its key and what follows are no part.
+const TOUCHED: usize = size_of::<Hot>() + offset_of!(Slot, key);
+
 const NOBODY: Label = Label::new("nobody");
 const BLOCKING_MIN: usize = 64;
 
@@ -390,10 +397,12 @@ impl Core {
         }
     }
 
-    /// Asks memory for what every handler touches: this and the two lines before it, which the host fills.
+    /// Asks memory for what every handler touches: the beginning of this, and what its host has before it.
     #[inline(always)]
-    pub(super) fn fetch_with_host(&self) {
-        fetch_around(&self.hot.event, 2, 2);
+    pub(super) fn fetch_with_host(&self, bytes_before: usize) {
+        let lines_before = bytes_before / LINE;
+        let lines = (bytes_before + TOUCHED).div_ceil(LINE);
+        fetch_around(&self.hot.event, lines_before, lines - lines_before);
     }
 
     /// Asks memory for the future of the main task.
@@ -792,9 +801,19 @@ impl Core {
 
     #[inline(always)]
     fn through(&self, poll: &PollContext<'_>) -> Option<Box<Waker>> {
-        // The waker that a task is polled with is known by its address, which is no part of any result.
-        let own = self.hot.polled_with.get() == poll.waker().data();
-        (!own).then(|| Box::new(poll.waker().clone()))
+        (!self.is_own(poll)).then(|| Box::new(poll.waker().clone()))
+    }
+
+    /// The running task, if no future of another crate stands between.
+    #[inline(always)]
+    pub(super) fn polled_by_itself(&self, poll: &PollContext<'_>) -> Option<TaskRef> {
+        if self.is_own(poll) { self.hot.running.get() } else { None }
+    }
+
+    /// The waker that a task is polled with is known by its address, which is no part of any result.
+    #[inline(always)]
+    fn is_own(&self, poll: &PollContext<'_>) -> bool {
+        self.hot.polled_with.get() == poll.waker().data()
     }
 
     #[inline(always)]

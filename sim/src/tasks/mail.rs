@@ -1,17 +1,18 @@
 //! What reaches a node from outside: datagrams, and the ends of its syncs.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as PollContext, Poll};
 
 use crate::disk::SyncError;
+use crate::effect::fill;
 use crate::id::{EventId, NodeId};
 use crate::message::Message;
 use crate::schedule::Touch;
 
 use super::core::{Core, TaskRef, Who};
-use super::fifo::Fifo;
 use super::runtime::{Runtime, Shared};
 use super::wait::{Line, Ticket};
 
@@ -30,9 +31,22 @@ pub struct Syncing<M: Message> {
     end: EventId,
 }
 
-/// Datagrams that no task has received yet.
+/// Datagrams that no task has received yet, and who waits for them.
+///
+/// Mostly one task receives, and takes what comes before the next comes: so much has room here, in the line of the cache that
+/// the event touches anyway. The first time that it does not suffice, all is moved to where there is room for a crowd.
 pub(super) struct Mailbox<M> {
-    letters: Fifo<Letter<M>>,
+    letter: Option<Letter<M>>,
+    /// The task that waits. If a datagram is here too, it was called.
+    receiver: Option<TaskRef>,
+    /// The number of the last ticket that was given out: that of the receiver, if there is one.
+    last: u64,
+    crowd: Option<Box<Crowd<M>>>,
+}
+
+/// Any number of datagrams and of tasks that wait for them.
+struct Crowd<M> {
+    letters: VecDeque<Letter<M>>,
     line: Line,
 }
 
@@ -54,7 +68,7 @@ struct UnderWay {
 
 impl<M> Default for Mailbox<M> {
     fn default() -> Self {
-        Self { letters: Fifo::default(), line: Line::default() }
+        Self { letter: None, receiver: None, last: 0, crowd: None }
     }
 }
 
@@ -62,7 +76,74 @@ impl<M> Mailbox<M> {
     /// Puts a datagram here, and calls whose turn it is. If only one task waits, it is not woken but returned.
     #[inline(always)]
     pub(super) fn put(&mut self, core: &Core, arrival: EventId, from: NodeId, message: M) -> Option<TaskRef> {
-        self.letters.push_back(Letter { arrival, from, message });
+        let letter = Letter { arrival, from, message };
+        if self.letter.is_some() || self.crowd.is_some() {
+            return self.crowd().put(core, letter);
+        }
+        fill(&mut self.letter, letter);
+        self.receiver
+    }
+
+    /// The next datagram, if it is the ticket holder's turn.
+    #[inline(always)]
+    fn take(&mut self, ticket: &mut Option<Ticket>) -> Option<Letter<M>> {
+        if let Some(crowd) = &mut self.crowd {
+            return crowd.take(ticket);
+        }
+        if ticket.is_none() && self.receiver.is_some() {
+            return None;
+        }
+        let letter = self.letter.take()?;
+        self.receiver = None;
+        *ticket = None;
+        Some(letter)
+    }
+
+    /// Waits, or goes on waiting.
+    #[inline(always)]
+    fn wait(&mut self, ticket: &mut Option<Ticket>, core: &Core, poll: &PollContext<'_>) {
+        if self.crowd.is_none()
+            && (ticket.is_some() || self.receiver.is_none())
+            && let Some(task) = core.polled_by_itself(poll)
+        {
+            self.receiver = Some(task);
+            if ticket.is_none() {
+                self.last += 1;
+                *ticket = Some(Ticket::numbered(self.last));
+            }
+        } else {
+            self.crowd().line.wait(ticket, 1, None, core, poll);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_up(&mut self, ticket: &mut Option<Ticket>, core: &Core) {
+        if let Some(crowd) = &mut self.crowd {
+            crowd.line.leave(ticket);
+            crowd.line.call(crowd.letters.len(), core);
+        } else {
+            self.receiver = None;
+        }
+    }
+
+    #[inline(never)]
+    fn crowd(&mut self) -> &mut Crowd<M> {
+        self.crowd.get_or_insert_with(|| {
+            let letters: VecDeque<_> = self.letter.take().into_iter().collect();
+            let line = Line::continuing(self.last, self.receiver.take(), !letters.is_empty());
+            Box::new(Crowd { letters, line })
+        })
+    }
+
+    pub(super) fn is_awaited(&self) -> bool {
+        self.receiver.is_some() || self.crowd.as_ref().is_some_and(|crowd| !crowd.line.is_empty())
+    }
+}
+
+impl<M> Crowd<M> {
+    fn put(&mut self, core: &Core, letter: Letter<M>) -> Option<TaskRef> {
+        self.letters.push_back(letter);
         let free = self.letters.len();
         let lone = self.line.call_lone(free);
         if lone.is_none() {
@@ -71,14 +152,9 @@ impl<M> Mailbox<M> {
         lone
     }
 
-    /// The next datagram, if it is the ticket holder's turn.
-    #[inline(always)]
+    #[inline(never)]
     fn take(&mut self, ticket: &mut Option<Ticket>) -> Option<Letter<M>> {
         if self.line.take_turn(ticket, 1, self.letters.len()) { self.letters.pop_front() } else { None }
-    }
-
-    pub(super) fn is_awaited(&self) -> bool {
-        !self.line.is_empty()
     }
 }
 
@@ -102,16 +178,6 @@ impl<'a, M: Message> Recv<'a, M> {
     pub(super) const fn new(shared: &'a Shared<M>) -> Self {
         Self { shared, ticket: None }
     }
-
-    #[cold]
-    #[inline(never)]
-    fn give_up(&mut self) {
-        self.shared.core.touch_it(Touch::MAIL);
-        let mut mail = self.shared.mail.borrow_mut();
-        let mail = &mut *mail;
-        mail.line.leave(&mut self.ticket);
-        mail.line.call(mail.letters.len(), &self.shared.core);
-    }
 }
 
 impl<M: Message> Future for Recv<'_, M> {
@@ -123,7 +189,7 @@ impl<M: Message> Future for Recv<'_, M> {
         shared.core.touch_it(Touch::MAIL);
         let mut mail = shared.mail.borrow_mut();
         let Some(letter) = mail.take(&mut self.ticket) else {
-            mail.line.wait(&mut self.ticket, 1, None, &shared.core, poll);
+            mail.wait(&mut self.ticket, &shared.core, poll);
             return Poll::Pending;
         };
         Poll::Ready(shared.open(letter))
@@ -134,7 +200,8 @@ impl<M: Message> Drop for Recv<'_, M> {
     #[inline]
     fn drop(&mut self) {
         if self.ticket.is_some() {
-            self.give_up();
+            self.shared.core.touch_it(Touch::MAIL);
+            self.shared.mail.borrow_mut().give_up(&mut self.ticket, &self.shared.core);
         }
     }
 }

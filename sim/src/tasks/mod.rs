@@ -242,7 +242,7 @@ impl<M: Message> Process for Tasks<M> {
 
     #[inline(always)]
     fn fetch(&self) {
-        self.shared.core.fetch_with_host();
+        self.shared.fetch();
     }
 
     #[inline(always)]

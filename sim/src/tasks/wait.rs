@@ -17,6 +17,14 @@ pub(super) const MOST: usize = 1 << 31;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Ticket(NonZeroU64);
 
+impl Ticket {
+    /// The ticket with this number, from 1 on.
+    #[inline(always)]
+    pub(super) fn numbered(number: u64) -> Self {
+        Self(NonZeroU64::new(number).expect("no line gives out 2^64 tickets"))
+    }
+}
+
 #[derive(Debug)]
 struct Waiting {
     ticket: Ticket,
@@ -40,6 +48,18 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// A line that has given out so many tickets, the last one to this task, which waits for one and was called or not.
+    pub(super) fn continuing(last: u64, waiting: Option<TaskRef>, called: bool) -> Self {
+        let mut line = Self { last, ..Self::default() };
+        if let Some(task) = waiting {
+            let ticket = Ticket::numbered(last);
+            line.waiting.push_back(Waiting { ticket, need: 1, called, who: Who::own(task), place: None });
+            line.called = u32::from(called);
+            line.kept = u32::from(called);
+        }
+        line
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -93,7 +113,7 @@ impl Line {
             return;
         }
         self.last += 1;
-        let own = Ticket(NonZeroU64::new(self.last).expect("no line sees 2^64 tickets"));
+        let own = Ticket::numbered(self.last);
         // More than there ever is: see `MOST`.
         let need = u32::try_from(need).unwrap_or(u32::MAX);
         self.waiting.push_back(Waiting { ticket: own, need, called: false, who: core.who(poll), place });

@@ -27,7 +27,7 @@ const BATCH: usize = 2;
 const APART: usize = 4;
 
 /// The bytes of a line of the cache, and of a word.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 const WORD: usize = size_of::<u64>();
 
 /// Asks memory for the line in which this value begins, and for the one after its end, without waiting for them.
