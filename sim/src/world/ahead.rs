@@ -19,12 +19,12 @@ use super::{Pending, World};
 /// A world of fewer nodes fits into the cache, and is spared the asking.
 pub(super) const LARGE: usize = 4_096;
 
-/// For how many events one link is asked for at once, where their order is known. Memory has room for some sixteen wishes at
-/// a time: a larger batch would stand in line, and let what is needed now wait behind it.
-const BATCH: usize = 2;
+/// For how many events one link is asked for at once, where their order is known: memory answers some sixteen wishes side by
+/// side, also where it must find the pages first. A larger batch would stand in line, and let what is needed now wait behind it.
+const BATCH: usize = 4;
 
 /// How many events lie between one link and the next: long enough for an answer. Five times as far is known at least.
-const APART: usize = 4;
+const APART: usize = 8;
 
 /// The bytes of a line of the cache, and of a word.
 pub(crate) const LINE: usize = 64;
