@@ -24,7 +24,6 @@ use crate::time::Nanos;
 /// being handled and the node's own past.
 #[derive(Clone, Debug)]
 pub struct Context<M: Message> {
-    pub(crate) now: Nanos,
     pub(crate) recording: Box<Recording<M>>,
 }
 
@@ -37,6 +36,8 @@ pub(crate) struct Recording<M: Message> {
     pub(crate) own: Own,
     /// The event being handled.
     pub(crate) event: EventId,
+    /// The time of the world.
+    pub(crate) now: Nanos,
     pub(crate) schedule: Schedule,
     /// How much somebody wants to know of what handlers touch.
     pub(crate) watch: Watch,
@@ -48,7 +49,7 @@ pub(crate) struct Recording<M: Message> {
     pub(crate) draws: u32,
     pub(crate) effects: Effects<M>,
     /// Of a handler that records many effects; until then the effects themselves tell.
-    many: Many,
+    many: Option<Box<Many>>,
 }
 
 /// What belongs to the node and is lent to the context while a handler runs. Lending it is one pointer; most nodes
@@ -111,12 +112,12 @@ impl Own {
 impl<M: Message> Context<M> {
     pub(crate) fn new(dice: Dice) -> Self {
         Self {
-            now: 0,
             recording: Box::new(Recording {
                 node: NodeId(0),
                 incarnation: 0,
                 own: Own::default(),
                 event: EventId::ROOT,
+                now: 0,
                 schedule: Schedule::default(),
                 watch: Watch::No,
                 by: EventId::ROOT,
@@ -124,7 +125,7 @@ impl<M: Message> Context<M> {
                 dice,
                 draws: 0,
                 effects: Effects::new(),
-                many: Many::default(),
+                many: None,
             }),
         }
     }
@@ -138,7 +139,6 @@ impl<M: Message> Context<M> {
     /// Lets `other` be the handler's context until [`Context::reclaim`].
     #[inline(always)]
     pub(crate) fn lend(&mut self, other: &mut Self) {
-        other.now = self.now;
         mem::swap(&mut self.recording, &mut other.recording);
     }
 
@@ -151,7 +151,7 @@ impl<M: Message> Context<M> {
     /// Forgets what a run that was cut short has left.
     pub(crate) fn reset(&mut self) {
         self.recording.effects.truncate(0);
-        self.recording.many = Many::default();
+        self.recording.many = None;
     }
 
     /// This node.
@@ -175,7 +175,7 @@ impl<M: Message> Context<M> {
     /// The time by the node's own clock.
     #[inline]
     pub fn now(&self) -> Nanos {
-        self.recording.own.clock().read(self.now)
+        self.recording.own.clock().read(self.recording.now)
     }
 
     /// 64 random bits, another 64 at each call.
@@ -211,14 +211,15 @@ impl<M: Message> Context<M> {
     #[inline(always)]
     pub fn set_timer(&mut self, label: impl Into<Label>, delay: Nanos) -> EventId {
         let label = label.into();
-        self.record(Kind::Timer, 0, label.code(), || Effect::SetTimer { label, delay })
+        let code = label.code();
+        self.record(Kind::Timer, 0, code, || Effect::SetTimer { label, code, delay })
     }
 
     /// Cancels the timer `label`; nothing happens if none is pending.
     #[inline(always)]
     pub fn cancel_timer(&mut self, label: impl Into<Label>) {
-        let label = label.into();
-        self.push(EventId::ROOT, label.code(), || Effect::CancelTimer { label });
+        let code = label.into().code();
+        self.push(EventId::ROOT, || Effect::CancelTimer { code });
     }
 
     /// Begins the node's next operation: everything this handler records from here on is caused by it, and takes its
@@ -227,7 +228,7 @@ impl<M: Message> Context<M> {
         let owned = self.recording.own.0.get_or_insert_default();
         let id = EventId::invoke(self.recording.node, self.recording.incarnation, owned.operations);
         owned.operations += 1;
-        self.push(id, 0, || Effect::Invoke { note: call });
+        self.push(id, || Effect::Invoke { note: call });
         self.recording.by = id;
         self.recording.base = id;
         OpId(id)
@@ -338,48 +339,50 @@ impl<M: Message> Context<M> {
     /// Sets a timer whose id does not follow from the event being handled: the `step`th step of the task at `place`.
     pub(crate) fn set_step_timer(&mut self, place: EventId, step: u32, label: Label, delay: Nanos) {
         let id = place.child(EventId::like(Kind::Step, self.recording.node.0, 0), step);
-        self.push(id, label.code(), || Effect::SetTimer { label, delay });
+        let code = label.code();
+        self.push(id, || Effect::SetTimer { label, code, delay });
     }
 
     #[inline(always)]
     fn record(&mut self, kind: Kind, peer: u32, code: u64, effect: impl FnOnce() -> Effect<M>) -> EventId {
         let like = EventId::like(kind, peer, code);
+        let Recording { by, base, effects, .. } = &mut *self.recording;
+        let Some(first) = effects.first_place() else { return self.record_next(like, effect) };
+        let id = base.child(like, 0);
+        first.fill(id, *by, base.0 ^ like, effect);
+        id
+    }
+
+    /// The same where it may not be the first of its handler. Not inlined, so that a handler need not save what it knows for it.
+    #[inline(never)]
+    fn record_next(&mut self, like: u64, effect: impl FnOnce() -> Effect<M>) -> EventId {
         let like_here = self.recording.base.0 ^ like;
-        let ordinal = self.ordinal(like_here);
+        let few = self.recording.effects.alike(like_here);
+        let ordinal = few.unwrap_or_else(|| self.ordinal_of_many(like_here));
         let id = self.recording.base.child(like, ordinal);
-        self.recording.effects.push(id, self.recording.by, like_here, code, effect);
+        self.recording.effects.place().fill(id, self.recording.by, like_here, effect);
         id
     }
 
     #[inline(always)]
-    fn push(&mut self, id: EventId, code: u64, effect: impl FnOnce() -> Effect<M>) {
-        self.recording.effects.push(id, self.recording.by, 0, code, effect);
-    }
-
-    /// How many of this like came before.
-    #[inline(always)]
-    fn ordinal(&mut self, like: u64) -> u32 {
-        match self.recording.effects.len() {
-            0 => 0,
-            len if len < Effects::<M>::FEW => {
-                self.recording.effects.iter().map(|recorded| u32::from(recorded.like == like)).sum()
-            }
-            _ => self.ordinal_of_many(like),
-        }
+    fn push(&mut self, id: EventId, effect: impl FnOnce() -> Effect<M>) {
+        let Recording { by, effects, .. } = &mut *self.recording;
+        effects.place().fill(id, *by, 0, effect);
     }
 
     #[cold]
     #[inline(never)]
     fn ordinal_of_many(&mut self, like: u64) -> u32 {
-        if self.recording.many.of != self.recording.event {
-            self.recording.many = Many { of: self.recording.event, ..Many::default() };
+        let Recording { many, event, effects, .. } = &mut *self.recording;
+        let many = many.get_or_insert_default();
+        if many.of != *event {
+            **many = Many { of: *event, ..Many::default() };
         }
-        let counted = self.recording.many.counted;
-        for recorded in self.recording.effects.iter().skip(counted) {
-            self.recording.many.likes.ordinal(recorded.like);
+        for recorded in effects.iter().skip(many.counted) {
+            many.likes.ordinal(recorded.like);
         }
-        self.recording.many.counted = self.recording.effects.len();
-        self.recording.many.likes.count(like)
+        many.counted = effects.len();
+        many.likes.count(like)
     }
 }
 

@@ -26,6 +26,7 @@ pub enum Status {
 
 /// One thing a handler asked for.
 #[derive(Clone, Debug)]
+#[repr(u8)]
 pub enum Effect<M: Message> {
     /// Send a datagram.
     Send {
@@ -38,13 +39,15 @@ pub enum Effect<M: Message> {
     SetTimer {
         /// Its name.
         label: Label,
+        /// The code of that name: known where the word is a constant, not where this is applied.
+        code: u64,
         /// In how much time by the node's own clock it fires.
         delay: Nanos,
     },
     /// Cancel the timer of this name, if it is pending.
     CancelTimer {
-        /// Its name.
-        label: Label,
+        /// The code of its name.
+        code: u64,
     },
     /// Replace a file.
     Write {
@@ -138,8 +141,6 @@ pub(crate) struct Recorded<M: Message> {
     pub(crate) by: EventId,
     /// What it has in common with others of the handler that only their ordinals tell apart; 0 if it has no ordinal.
     pub(crate) like: u64,
-    /// The code of the label of what is sent or set: known where the word is a constant, not where it is applied.
-    pub(crate) code: u64,
     /// `None` once it was taken to be applied.
     pub(crate) effect: Option<Effect<M>>,
 }
@@ -155,7 +156,7 @@ pub(crate) struct Effects<M: Message> {
 
 impl<M: Message> Effects<M> {
     /// Up to so many effects, a search among them finds those alike sooner than a table would.
-    pub(crate) const FEW: usize = 16;
+    const FEW: usize = 16;
 
     pub(crate) const fn new() -> Self {
         Self { places: Vec::new(), len: 0 }
@@ -171,31 +172,39 @@ impl<M: Message> Effects<M> {
         self.places.iter().take(self.len)
     }
 
+    /// How many are of this like, unless a search would take long.
     #[inline(always)]
-    pub(crate) fn push(
-        &mut self,
-        id: EventId,
-        by: EventId,
-        like: u64,
-        code: u64,
-        effect: impl FnOnce() -> Effect<M>,
-    ) {
+    pub(crate) fn alike(&self, like: u64) -> Option<u32> {
+        match self.len {
+            0 => Some(0),
+            1..Self::FEW => Some(self.iter().map(|recorded| u32::from(recorded.like == like)).sum()),
+            _ => None,
+        }
+    }
+
+    /// The place of the first effect, if none was recorded yet and there is room for one.
+    #[inline(always)]
+    pub(crate) fn first_place(&mut self) -> Option<Place<'_, M>> {
+        if self.len > 0 {
+            return None;
+        }
+        let recorded = self.places.first_mut()?;
+        Some(Place { recorded, len: &mut self.len })
+    }
+
+    /// The place of the next effect.
+    #[inline(always)]
+    pub(crate) fn place(&mut self) -> Place<'_, M> {
         if self.len >= self.places.len() {
             self.grow();
         }
-        let place = &mut self.places[self.len];
-        self.len += 1;
-        place.id = id;
-        place.by = by;
-        place.like = like;
-        place.code = code;
-        fill(&mut place.effect, effect());
+        Place { recorded: &mut self.places[self.len], len: &mut self.len }
     }
 
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {
-        self.places.push(Recorded { id: EventId::ROOT, by: EventId::ROOT, like: 0, code: 0, effect: None });
+        self.places.push(Recorded { id: EventId::ROOT, by: EventId::ROOT, like: 0, effect: None });
     }
 
     /// The effect with this index, to be taken out of its place.
@@ -217,6 +226,23 @@ impl<M: Message> Effects<M> {
     pub(crate) fn end(&mut self) {
         debug_assert!(self.iter().all(|recorded| recorded.effect.is_none()), "every effect was applied");
         self.len = 0;
+    }
+}
+
+/// Where an effect belongs.
+pub(crate) struct Place<'a, M: Message> {
+    recorded: &'a mut Recorded<M>,
+    len: &'a mut usize,
+}
+
+impl<M: Message> Place<'_, M> {
+    #[inline(always)]
+    pub(crate) fn fill(self, id: EventId, by: EventId, like: u64, effect: impl FnOnce() -> Effect<M>) {
+        *self.len += 1;
+        self.recorded.id = id;
+        self.recorded.by = by;
+        self.recorded.like = like;
+        fill(&mut self.recorded.effect, effect());
     }
 }
 

@@ -77,6 +77,22 @@ impl Surfaced {
     }
 }
 
+/// Where an event that has surfaced still is. What is in the slot is to be taken, and the slot to be freed.
+pub(crate) struct Place<'a, T> {
+    pub(crate) slot: &'a mut Slot<T>,
+    number: u32,
+    free: &'a mut u32,
+}
+
+impl<T> Place<'_, T> {
+    /// Frees the slot, whose content was taken.
+    #[inline(always)]
+    pub(crate) fn free(self) {
+        debug_assert!(self.slot.event.is_none(), "a free slot is empty");
+        self.slot.turn = std::mem::replace(self.free, self.number);
+    }
+}
+
 const fn pack(time: Nanos, tie: u32, slot: u32) -> Key {
     ((time as Key) << 64) | ((tie as Key) << 32) | slot as Key
 }
@@ -230,17 +246,10 @@ impl<T> Queue<T> {
         prefetch_index(&self.slots, slot);
     }
 
-    /// The place of an event that has surfaced. What is in it is to be taken, and the slot to be freed.
+    /// The place of an event that has surfaced.
     #[inline(always)]
-    pub(crate) fn place(&mut self, surfaced: Surfaced) -> &mut Slot<T> {
-        &mut self.slots[surfaced.slot.0 as usize]
-    }
-
-    /// Frees the slot of an event that has surfaced and whose content was taken.
-    #[inline(always)]
-    pub(crate) fn free(&mut self, surfaced: Surfaced) {
-        debug_assert!(self.place(surfaced).event.is_none(), "a free slot is empty");
-        self.free_slot(surfaced.slot);
+    pub(crate) fn place(&mut self, Surfaced { slot: SlotId(number), .. }: Surfaced) -> Place<'_, T> {
+        Place { slot: &mut self.slots[number as usize], number, free: &mut self.free }
     }
 
     #[inline(always)]
@@ -251,11 +260,11 @@ impl<T> Queue<T> {
 
     /// Takes an event that has surfaced out of its place.
     pub(crate) fn release(&mut self, surfaced: Surfaced) -> Taken<T> {
-        let slot = self.place(surfaced);
-        let event = slot.event.take().expect("an event that has surfaced was not cancelled");
-        let taken = Taken { time: surfaced.time, id: slot.id, by: slot.by, turn: slot.turn, event };
-        self.free(surfaced);
-        taken
+        let place = self.place(surfaced);
+        let Slot { id, by, turn, .. } = *place.slot;
+        let event = place.slot.event.take().expect("an event that has surfaced was not cancelled");
+        place.free();
+        Taken { time: surfaced.time, id, by, turn, event }
     }
 
     /// Takes the pending event with this id, the earliest if there are several.

@@ -21,7 +21,7 @@ impl<P: Process> World<P> {
     #[inline(always)]
     pub(super) fn apply<O: Observer<P::Message>>(&mut self, node: NodeId, index: usize, observer: &mut O) {
         let recorded = self.context.recording.effects.at(index);
-        let Recorded { id, by, code, .. } = *recorded;
+        let Recorded { id, by, .. } = *recorded;
         // What is in every handler is not moved out as a whole: that alone would take longer than to apply it.
         match &mut recorded.effect {
             Some(Effect::Send { to, message }) => {
@@ -31,12 +31,13 @@ impl<P: Process> World<P> {
                     self.send(Stamp { time: self.now, node, id, by }, to, message, observer);
                 }
             }
-            Some(Effect::SetTimer { label, delay }) => {
-                let (label, delay) = (*label, *delay);
+            Some(Effect::SetTimer { label, code, delay }) => {
+                let (label, code, delay) = (*label, *code, *delay);
                 recorded.effect = None;
                 self.set_timer(Stamp { time: self.now, node, id, by }, label, code, delay, observer);
             }
-            Some(Effect::CancelTimer { .. }) => {
+            Some(Effect::CancelTimer { code }) => {
+                let code = *code;
                 recorded.effect = None;
                 if let Some(slot) = self.nodes[node.index()].remove_timer(code) {
                     self.queue.cancel(slot);
@@ -156,7 +157,7 @@ impl<P: Process> World<P> {
             self.counts.corrupted += 1;
         }
         if is_special {
-            return self.send_specially(stamp, to, message, fate, observer);
+            return self.send_specially((id, stamp.by), (from, to), message, fate, observer);
         }
         match fate.deliveries().len() {
             0 => self.counts.lost += 1,
@@ -171,13 +172,12 @@ impl<P: Process> World<P> {
     #[inline(never)]
     fn send_specially<O: Observer<P::Message>>(
         &mut self,
-        stamp: Stamp,
-        to: NodeId,
+        (id, by): (EventId, EventId),
+        (from, to): (NodeId, NodeId),
         message: P::Message,
         mut fate: Fate,
         observer: &mut O,
     ) {
-        let Stamp { id, node: from, .. } = stamp;
         let queued =
             self.network.link(from, to).bandwidth == 0 || self.queue_up(&mut fate, from, to, message.size());
         let mut written = None;
@@ -200,6 +200,7 @@ impl<P: Process> World<P> {
             deliveries = &[];
             self.overrides.fate_was_overruled(id);
         }
+        let stamp = Stamp { time: self.now, node: from, id, by };
         self.put_under_way(stamp, to, message, fate.is_corrupt(), deliveries, observer);
     }
 

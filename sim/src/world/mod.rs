@@ -612,20 +612,20 @@ impl<P: Process> World<P> {
             self.fetch_ahead();
         }
         let place = self.queue.place(surfaced);
-        let (id, by) = (place.id, place.by);
+        let (id, by) = (place.slot.id, place.slot.by);
         self.digest.absorb(id.0 ^ self.now);
-        let node = match place.event {
+        let node = match place.slot.event {
             Some(Pending::Deliver { from, to, corrupt, .. }) => {
-                let Some(Pending::Deliver { message, .. }) = place.event.take() else { unreachable!() };
-                self.queue.free(surfaced);
+                let Some(Pending::Deliver { message, .. }) = place.slot.event.take() else { unreachable!() };
+                place.free();
                 if !self.deliver((id, by), (from, to), message, corrupt, observer) {
                     return;
                 }
                 to
             }
             Some(Pending::Timer { node, label, code }) => {
-                place.event = None;
-                self.queue.free(surfaced);
+                place.slot.event = None;
+                place.free();
                 let stamp = Stamp { time: self.now, node, id, by };
                 self.fire_timer(stamp, label, code, observer);
                 node
@@ -636,7 +636,7 @@ impl<P: Process> World<P> {
             self.tell_picks(Stamp { time: self.now, node, id, by }, observer);
         }
         // One copy of the code that applies effects, for both.
-        self.settle(node, (id, by), observer);
+        self.settle(node, observer);
     }
 
     #[inline(never)]

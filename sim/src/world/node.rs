@@ -124,7 +124,7 @@ impl<P: Process> World<P> {
 
     #[inline(never)]
     fn settle_rarely<O: Observer<P::Message>>(&mut self, stamp: Stamp, observer: &mut O) {
-        self.settle(stamp.node, (stamp.id, stamp.by), observer);
+        self.settle(stamp.node, observer);
     }
 
     /// Runs one of a node's handlers, which records what it asks for.
@@ -135,7 +135,7 @@ impl<P: Process> World<P> {
         let ctx = &mut self.context;
         ctx.recording.node = stamp.node;
         ctx.recording.incarnation = node.incarnation;
-        ctx.now = stamp.time;
+        ctx.recording.now = stamp.time;
         ctx.recording.event = stamp.id;
         ctx.recording.by = stamp.id;
         ctx.recording.base = stamp.id;
@@ -148,14 +148,9 @@ impl<P: Process> World<P> {
     /// Applies what a handler asked for, or a prefix of it, if the dice or an override say that the node crashes in the
     /// middle.
     #[inline(always)]
-    pub(super) fn settle<O: Observer<P::Message>>(
-        &mut self,
-        node: NodeId,
-        (id, by): (EventId, EventId),
-        observer: &mut O,
-    ) {
+    pub(super) fn settle<O: Observer<P::Message>>(&mut self, node: NodeId, observer: &mut O) {
         if self.crashes_in_handlers {
-            return self.settle_or_crash(node, (id, by), observer);
+            return self.settle_or_crash(node, observer);
         }
         self.apply_all(node, observer);
     }
@@ -169,29 +164,30 @@ impl<P: Process> World<P> {
     }
 
     #[inline(never)]
-    fn settle_or_crash<O: Observer<P::Message>>(
-        &mut self,
-        node: NodeId,
-        (id, by): (EventId, EventId),
-        observer: &mut O,
-    ) {
-        let stamp = Stamp { time: self.now, node, id, by };
-        let Some(count) = self.crash_after(stamp, self.context.recording.effects.len()) else {
+    fn settle_or_crash<O: Observer<P::Message>>(&mut self, node: NodeId, observer: &mut O) {
+        let event = self.context.recording.event;
+        let Some(count) = self.crash_after(event, node, self.context.recording.effects.len()) else {
             return self.apply_all(node, observer);
         };
         self.context.recording.effects.truncate(count as usize);
         self.apply_all(node, observer);
-        self.crash_in_handler(stamp, count, observer);
+        self.crash_in_handler(event, node, count, observer);
     }
 
     #[cold]
-    fn crash_in_handler<O: Observer<P::Message>>(&mut self, stamp: Stamp, count: u32, observer: &mut O) {
+    fn crash_in_handler<O: Observer<P::Message>>(
+        &mut self,
+        event: EventId,
+        node: NodeId,
+        count: u32,
+        observer: &mut O,
+    ) {
         self.counts.crashes_in_handler += 1;
-        let id = stamp.id.child(Kind::Crash as u64, 0);
-        self.crash(Stamp { id, by: stamp.id, ..stamp }, Some(count), observer);
+        let id = event.child(Kind::Crash as u64, 0);
+        self.crash(Stamp { time: self.now, node, id, by: event }, Some(count), observer);
         let down =
             self.config.faults.rates.downtime.sample(self.dice.of(id).bits(crate::dice::Purpose::DOWNTIME));
-        self.schedule_restart(stamp.node, id, down);
+        self.schedule_restart(node, id, down);
     }
 
     #[inline(never)]
@@ -329,19 +325,19 @@ impl<P: Process> World<P> {
     }
 
     /// After how many of its effects the node crashes while it handles this event.
-    fn crash_after(&mut self, stamp: Stamp, effects: usize) -> Option<u32> {
-        if let Some(fixed) = self.overrides.crash(stamp.id) {
+    fn crash_after(&mut self, event: EventId, node: NodeId, effects: usize) -> Option<u32> {
+        if let Some(fixed) = self.overrides.crash(event) {
             return fixed.map(|after| after.min(effects as u32));
         }
         if !self.overrides.leave_faults_to_chance() {
             return None;
         }
         let rates = &self.config.faults.rates;
-        let dice = self.dice.of(stamp.id);
+        let dice = self.dice.of(event);
         let crashes = self.now < self.config.faults.until
             && self.swarm.allows(super::strike::Swarm::CRASH_IN_HANDLER)
             && dice.chance(crate::dice::Purpose::CRASH, rates.crash_in_handler)
-            && rates.crash_nodes.as_ref().is_none_or(|nodes| nodes.contains(&stamp.node));
+            && rates.crash_nodes.as_ref().is_none_or(|nodes| nodes.contains(&node));
         crashes.then(|| dice.below(crate::dice::Purpose::CRASH_AT, effects as u64 + 1) as u32)
     }
 
@@ -349,7 +345,7 @@ impl<P: Process> World<P> {
     #[cold]
     #[inline(never)]
     pub(super) fn defer_disturbed(&mut self, surfaced: Surfaced) -> Option<Surfaced> {
-        let at = self.queue.place(surfaced).event.as_ref().and_then(Pending::handled_by);
+        let at = self.queue.place(surfaced).slot.event.as_ref().and_then(Pending::handled_by);
         let Some(at) = at.filter(|at| self.nodes[at.index()].disturbed) else { return Some(surfaced) };
         let node = &mut self.nodes[at.index()];
         if node.process.is_none() {
