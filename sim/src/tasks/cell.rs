@@ -185,7 +185,7 @@ impl<T> Inner<T> {
 impl Seen {
     fn see(
         &mut self,
-        core: &Core,
+        core: &CoreRef,
         name: Label,
         task: TaskRef,
         writes: bool,

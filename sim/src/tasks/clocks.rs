@@ -15,6 +15,8 @@ use smallvec::SmallVec;
 
 use crate::id::Label;
 
+use super::seldom::Seldom;
+
 /// How far each place was seen; what is beyond the end was not seen at all. In place as long as few tasks live at once: no
 /// larger than a vector then, and most programs that are explored never allocate one.
 #[derive(Clone, Default, Debug)]
@@ -31,7 +33,7 @@ pub(super) struct Moment {
 #[derive(Default)]
 pub(super) struct Clocks {
     on: Cell<bool>,
-    table: RefCell<Table>,
+    table: Seldom<RefCell<Table>>,
 }
 
 #[derive(Default)]
@@ -84,18 +86,18 @@ impl Clocks {
     /// Begins to keep clocks, for the tasks that live.
     pub(super) fn begin(&self, living: impl Iterator<Item = (u32, Label)>) {
         if !self.on.replace(true) {
-            let mut table = self.table.borrow_mut();
+            let mut table = self.table.made().borrow_mut();
             living.for_each(|(slot, label)| table.begin(slot, label, None));
         }
     }
 
     /// A task begins, after what its parent did so far.
     pub(super) fn spawn(&self, parent: Option<u32>, slot: u32, label: Label) {
-        self.table.borrow_mut().begin(slot, label, parent);
+        self.table.made().borrow_mut().begin(slot, label, parent);
     }
 
     pub(super) fn end(&self, slot: u32) {
-        let mut table = self.table.borrow_mut();
+        let mut table = self.table.made().borrow_mut();
         let place = table.place_of[slot as usize];
         table.owners[place as usize].ended = true;
         table.free_if_forgotten(place);
@@ -103,38 +105,38 @@ impl Clocks {
 
     /// The task goes on after whatever `clock` has seen.
     pub(super) fn acquire(&self, slot: u32, clock: &Clock) {
-        self.table.borrow_mut().owner(slot).1.clock.join(clock);
+        self.table.made().borrow_mut().owner(slot).1.clock.join(clock);
     }
 
     /// Whoever acquires `clock` goes on after what the task did so far.
     pub(super) fn release(&self, slot: u32, clock: &mut Clock) {
-        let mut table = self.table.borrow_mut();
+        let mut table = self.table.made().borrow_mut();
         let (place, owner) = table.owner(slot);
         clock.join(&owner.clock);
         owner.clock.tick(place);
     }
 
     pub(super) fn now(&self, slot: u32) -> Moment {
-        let mut table = self.table.borrow_mut();
+        let mut table = self.table.made().borrow_mut();
         let (place, owner) = table.owner(slot);
         Moment { place, time: owner.clock.time(place) }
     }
 
     /// Whether the task has seen this moment: whether all that it does comes after it.
     pub(super) fn has_seen(&self, slot: u32, moment: Moment) -> bool {
-        self.table.borrow_mut().owner(slot).1.clock.time(moment.place) >= moment.time
+        self.table.made().borrow_mut().owner(slot).1.clock.time(moment.place) >= moment.time
     }
 
     pub(super) fn label(&self, moment: Moment) -> Label {
-        self.table.borrow().owners[moment.place as usize].label
+        self.table.made().borrow().owners[moment.place as usize].label
     }
 
     pub(super) fn remember(&self, moment: Moment) {
-        self.table.borrow_mut().owners[moment.place as usize].remembered += 1;
+        self.table.made().borrow_mut().owners[moment.place as usize].remembered += 1;
     }
 
     pub(super) fn forget(&self, moment: Moment) {
-        let mut table = self.table.borrow_mut();
+        let mut table = self.table.made().borrow_mut();
         table.owners[moment.place as usize].remembered -= 1;
         table.free_if_forgotten(moment.place);
     }

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::iter;
-use std::mem::{self, offset_of};
+use std::mem::offset_of;
 use std::num::NonZeroU64;
 use std::ops::Deref;
 use std::panic::Location;
@@ -21,9 +21,10 @@ use std::task::{Context as PollContext, Wake, Waker};
 use crate::context::Likes;
 use crate::id::{EventId, Kind, Label};
 use crate::schedule::{Touch, Watch};
-use crate::world::{LINE, fetch_around, fetch_ends};
+use crate::world::{fetch_around, fetch_ends};
 
 use super::clocks::{Clock, Clocks};
+use super::seldom::Seldom;
 
 /// One task of a node, for as long as it lives: the number of its slot, and above it which of the slot's tasks it is,
 /// counted from 1.
@@ -230,15 +231,11 @@ pub(super) struct Sleeper {
     fired: bool,
 }
 
-/// Who lives where.
+/// Who lives where, the main task apart, which needs no search.
 #[derive(Default)]
 struct Register {
     free: Vec<u32>,
-    /// The main task's key, which needs no search.
-    main: Option<(u64, TaskRef)>,
-    /// The others'.
     by_key: BTreeMap<u64, TaskRef>,
-    born: u64,
 }
 
 /// Where a world is larger than the cache, a message costs what its lines cost: what it touches stands at the beginning.
@@ -247,19 +244,26 @@ pub(super) struct Core {
     hot: Hot,
     /// Slot 0, the main task's, here: most programs of a large world have no other.
     first: Slot,
+    foreign: Arc<Foreign>,
+    /// How many tasks were born, the main one first.
+    born: Cell<u64>,
+    clocks: Clocks,
+    more: Seldom<More>,
+}
+
+/// What a program needs that has more than one task, or sleeps, or is watched.
+#[derive(Default)]
+struct More {
     /// The slots from 1 on.
-    others: RefCell<Vec<Rc<Slot>>>,
+    slots: RefCell<Vec<Rc<Slot>>>,
     register: RefCell<Register>,
     /// The tasks that became ready after the first.
-    more_ready: RefCell<Vec<TaskRef>>,
-    foreign: Arc<Foreign>,
-    main: Cell<Option<TaskRef>>,
+    ready: RefCell<Vec<TaskRef>>,
     sleepers: RefCell<BTreeMap<u64, Sleeper>>,
     /// Everything a task of this node could wait for, but the end of another task.
     blocking: RefCell<Vec<Weak<dyn Blocking>>>,
-    /// How long `blocking` may grow before the dead are swept out of it.
+    /// How long `blocking` may grow, beyond the least, before the dead are swept out of it.
     blocking_max: Cell<usize>,
-    clocks: Clocks,
     findings: RefCell<Vec<Finding>>,
     /// What the event being handled touched, if it is watched.
     touched: RefCell<Vec<Touch>>,
@@ -268,15 +272,13 @@ pub(super) struct Core {
 /// What every handler reads and writes: with many nodes, each line of the cache is a wait for memory.
 #[repr(C)]
 struct Hot {
-    /// The event being handled.
-    event: Cell<EventId>,
     /// What its own waker wakes, while a task is polled.
     polled_with: Cell<*const ()>,
     running: Cell<Option<TaskRef>>,
     /// The task that became ready first: the only one, most often.
     first_ready: Cell<Option<TaskRef>>,
     /// Whether others became ready after it.
-    more: Cell<bool>,
+    more_ready: Cell<bool>,
     /// Whether the main task has returned, or the node crashed. Nothing has an effect from then on.
     over: Cell<bool>,
     /// Whether anything is to be seen to when the handler is done: a task became ready, something was found, or all is over.
@@ -293,11 +295,19 @@ pub(super) struct CoreRef(Rc<dyn Host>);
 /// What has a core.
 pub(super) trait Host {
     fn core(&self) -> &Core;
+
+    /// The event being handled.
+    fn event(&self) -> EventId;
 }
 
 impl CoreRef {
     pub(super) fn new(host: Rc<dyn Host>) -> Self {
         Self(host)
+    }
+
+    /// The event being handled.
+    pub(super) fn event(&self) -> EventId {
+        self.0.event()
     }
 }
 
@@ -317,6 +327,7 @@ const NOBODY: Label = Label::new("nobody");
 const BLOCKING_MIN: usize = 64;
 
 impl Slot {
+    #[inline(always)]
     fn new(number: u32) -> Self {
         Self {
             task: Cell::new(TaskRef::first_in(number)),
@@ -369,40 +380,32 @@ impl Slot {
 }
 
 impl Core {
+    #[inline(always)]
     pub(super) fn new() -> Self {
+        let foreign = Arc::default();
         Self {
             hot: Hot {
-                event: Cell::new(EventId::ROOT),
                 polled_with: Cell::new(ptr::null()),
                 running: Cell::new(None),
                 first_ready: Cell::new(None),
-                more: Cell::new(false),
+                more_ready: Cell::new(false),
                 over: Cell::new(false),
                 unsettled: Cell::new(false),
                 preemptive: Cell::new(false),
                 watch: Cell::new(Watch::No),
             },
             first: Slot::new(0),
-            others: RefCell::default(),
-            register: RefCell::default(),
-            more_ready: RefCell::default(),
-            foreign: Arc::default(),
-            main: Cell::new(None),
-            sleepers: RefCell::default(),
-            blocking: RefCell::default(),
-            blocking_max: Cell::new(BLOCKING_MIN),
+            foreign,
+            born: Cell::new(0),
             clocks: Clocks::default(),
-            findings: RefCell::default(),
-            touched: RefCell::default(),
+            more: Seldom::default(),
         }
     }
 
     /// Asks memory for what every handler touches: the beginning of this, and what its host has before it.
     #[inline(always)]
     pub(super) fn fetch_with_host(&self, bytes_before: usize) {
-        let lines_before = bytes_before / LINE;
-        let lines = (bytes_before + TOUCHED).div_ceil(LINE);
-        fetch_around(&self.hot.event, lines_before, lines - lines_before);
+        fetch_around(&self.hot.polled_with, bytes_before, TOUCHED);
     }
 
     /// Asks memory for the future of the main task.
@@ -425,13 +428,17 @@ impl Core {
     }
 
     pub(super) fn living(&self) -> usize {
-        let register = self.register.borrow();
-        register.by_key.len() + usize::from(register.main.is_some())
+        let others = self.more.if_made().map_or(0, |more| more.register.borrow().by_key.len());
+        others + usize::from(self.main_lives())
+    }
+
+    fn main_lives(&self) -> bool {
+        self.born.get() > 0 && self.first.task.get() == TaskRef::MAIN
     }
 
     /// Whether anything was ever begun, and the main task has not returned.
     pub(super) fn goes_on(&self) -> bool {
-        self.main.get().is_some() && !self.is_over()
+        self.born.get() > 0 && !self.is_over()
     }
 
     // ---- Tasks.
@@ -445,20 +452,18 @@ impl Core {
 
     #[inline(always)]
     fn in_slot<T>(&self, number: u32, act: impl FnOnce(&Slot) -> T) -> Option<T> {
-        let other;
-        let slot = if number == 0 {
-            &self.first
-        } else {
-            other = self.others.borrow().get(number as usize - 1).map(Rc::clone)?;
-            &*other
-        };
-        Some(act(slot))
+        if number == 0 {
+            return Some(act(&self.first));
+        }
+        let other = self.more.if_made()?.slots.borrow().get(number as usize - 1).map(Rc::clone)?;
+        Some(act(&other))
     }
 
     /// What `see` makes of each task that lives; from its slot and what is said of it once.
     fn of_each<T>(&self, mut see: impl FnMut(TaskRef, &Slot, &Birth) -> T) -> Vec<T> {
-        let others = self.others.borrow();
-        let slots = iter::once(&self.first).chain(others.iter().map(|slot| &**slot));
+        let others = self.more.if_made().map(|more| more.slots.borrow());
+        let others = others.iter().flat_map(|slots| slots.iter());
+        let slots = iter::once(&self.first).chain(others.map(|slot| &**slot));
         slots
             .filter_map(|slot| {
                 let birth = slot.birth.borrow();
@@ -467,42 +472,40 @@ impl Core {
             .collect()
     }
 
-    /// A slot for the next task to be born.
-    fn vacant(&self, register: &mut Register) -> u32 {
-        if register.born == 0 {
-            return 0;
-        }
-        register.free.pop().unwrap_or_else(|| {
-            let mut others = self.others.borrow_mut();
-            let number = u32::try_from(others.len() + 1).expect("a node has at most 2^32 tasks");
-            others.push(Rc::new(Slot::new(number)));
-            number
-        })
-    }
-
     /// Makes room for a task that has no future yet.
     pub(super) fn begin(&self, label: Label, place: EventId, join: Option<Rc<dyn Blocking>>) -> TaskRef {
-        let mut register = self.register.borrow_mut();
-        let (number, born) = (self.vacant(&mut register), register.born);
-        let held = (number > 0).then(|| Rc::clone(&self.others.borrow()[number as usize - 1]));
-        let slot = held.as_deref().unwrap_or(&self.first);
-        let task = slot.task.get();
-        slot.queued.set(false);
-        slot.anchored.set(false);
-        slot.move_to(place);
-        slot.key.set(place.0);
-        slot.birth.replace(Some(Birth { label, born, join }));
-        register.born += 1;
-        if register.born == 1 {
-            register.main = Some((place.0, task));
-        } else {
-            let namesake = register.by_key.insert(place.0, task);
-            debug_assert!(namesake.is_none(), "no two tasks of a node are born at one place");
-        }
+        debug_assert!(self.born.get() > 0, "the main task is born first");
+        let more = self.more.made();
+        let mut register = more.register.borrow_mut();
+        let number = register.free.pop().unwrap_or_else(|| {
+            let mut slots = more.slots.borrow_mut();
+            let number = u32::try_from(slots.len() + 1).expect("a node has at most 2^32 tasks");
+            slots.push(Rc::new(Slot::new(number)));
+            number
+        });
+        let slot = Rc::clone(&more.slots.borrow()[number as usize - 1]);
+        let task = self.begin_in(&slot, label, place, join);
+        let namesake = register.by_key.insert(place.0, task);
+        debug_assert!(namesake.is_none(), "no two tasks of a node are born at one place");
         if self.clocks.are_on() {
             self.clocks.spawn(self.hot.running.get().map(TaskRef::slot), number, label);
         }
         task
+    }
+
+    pub(super) fn begin_main(&self, label: Label, place: EventId) -> TaskRef {
+        self.begin_in(&self.first, label, place, None)
+    }
+
+    fn begin_in(&self, slot: &Slot, label: Label, place: EventId, join: Option<Rc<dyn Blocking>>) -> TaskRef {
+        slot.queued.set(false);
+        slot.anchored.set(false);
+        slot.move_to(place);
+        slot.key.set(place.0);
+        let born = self.born.get();
+        slot.birth.replace(Some(Birth { label, born, join }));
+        self.born.set(born + 1);
+        slot.task.get()
     }
 
     /// The waker of a task.
@@ -520,12 +523,6 @@ impl Core {
 
     fn handle(&self, task: TaskRef) -> Arc<Handle> {
         Arc::new(Handle { task, foreign: Arc::clone(&self.foreign) })
-    }
-
-    pub(super) fn begin_main(&self, label: Label, place: EventId) -> TaskRef {
-        let main = self.begin(label, place, None);
-        self.main.set(Some(main));
-        main
     }
 
     /// Gives a task its future.
@@ -568,16 +565,14 @@ impl Core {
             self.clocks.end(task.slot());
         }
         let (_, birth) = self.with_slot(task, |slot| {
-            let mut register = self.register.borrow_mut();
-            if register.main.is_some_and(|(_, main)| main == task) {
-                register.main = None;
-            } else {
+            if task != TaskRef::MAIN {
+                let mut register = self.more.made().register.borrow_mut();
                 register.free.push(task.slot());
                 register.by_key.remove(&slot.key.get());
             }
             slot.vacate()
         })?;
-        if self.main.get() == Some(task) {
+        if task == TaskRef::MAIN {
             // Nothing on this node has an effect any more.
             self.touch_it(Touch::EVERYTHING);
             self.hot.over.set(true);
@@ -587,11 +582,10 @@ impl Core {
     }
 
     pub(super) fn by_key(&self, key: u64) -> Option<TaskRef> {
-        let register = self.register.borrow();
-        match register.main {
-            Some((main, id)) if main == key => Some(id),
-            _ => register.by_key.get(&key).copied(),
+        if self.main_lives() && self.first.key.get() == key {
+            return Some(TaskRef::MAIN);
         }
+        self.more.if_made()?.register.borrow().by_key.get(&key).copied()
     }
 
     // ---- Identity.
@@ -648,10 +642,6 @@ impl Core {
     }
 
     // ---- What happened before what, and what touches what.
-
-    pub(super) fn event(&self) -> EventId {
-        self.hot.event.get()
-    }
 
     pub(super) fn running(&self) -> Option<TaskRef> {
         self.hot.running.get()
@@ -739,7 +729,7 @@ impl Core {
     #[cold]
     #[inline(never)]
     fn note_touch(&self, touch: Touch) {
-        let mut touched = self.touched.borrow_mut();
+        let mut touched = self.more.made().touched.borrow_mut();
         if touched.capacity() == 0 {
             // Each run that is explored has a core of its own: let this grow once in it.
             touched.reserve(16);
@@ -751,14 +741,15 @@ impl Core {
 
     /// Begins a handler in a world that schedules like this.
     #[inline(always)]
-    pub(super) fn begin_event(&self, event: EventId, preemptive: bool, watch: Watch) {
-        self.hot.event.set(event);
+    pub(super) fn begin_event(&self, preemptive: bool, watch: Watch) {
         self.hot.preemptive.set(preemptive);
         self.hot.watch.set(watch);
     }
 
     pub(super) fn take_touched(&self, into: &mut Vec<Touch>) {
-        into.append(&mut self.touched.borrow_mut());
+        if let Some(more) = self.more.if_made() {
+            into.append(&mut more.touched.borrow_mut());
+        }
     }
 
     #[inline(always)]
@@ -769,12 +760,12 @@ impl Core {
     // ---- Findings.
 
     pub(super) fn find(&self, finding: Finding) {
-        self.findings.borrow_mut().push(finding);
+        self.more.made().findings.borrow_mut().push(finding);
         self.hot.unsettled.set(true);
     }
 
     pub(super) fn take_findings(&self) -> Vec<Finding> {
-        self.findings.take()
+        self.more.if_made().map(|more| more.findings.take()).unwrap_or_default()
     }
 
     /// Whether anything is to be seen to; it counts as seen to from now on.
@@ -859,8 +850,8 @@ impl Core {
         if self.hot.first_ready.get().is_none() {
             self.hot.first_ready.set(Some(id));
         } else {
-            self.hot.more.set(true);
-            self.more_ready.borrow_mut().push(id);
+            self.hot.more_ready.set(true);
+            self.more.made().ready.borrow_mut().push(id);
         }
     }
 
@@ -869,10 +860,10 @@ impl Core {
     pub(super) fn take_first_ready(&self) -> Option<TaskRef> {
         self.gather();
         let first = self.hot.first_ready.take();
-        if self.hot.more.get() {
-            let mut more = self.more_ready.borrow_mut();
-            self.hot.first_ready.set(Some(more.remove(0)));
-            self.hot.more.set(!more.is_empty());
+        if self.hot.more_ready.get() {
+            let mut ready = self.more.made().ready.borrow_mut();
+            self.hot.first_ready.set(Some(ready.remove(0)));
+            self.hot.more_ready.set(!ready.is_empty());
         }
         first
     }
@@ -890,8 +881,8 @@ impl Core {
             });
         };
         wake(first);
-        if self.hot.more.take() {
-            self.more_ready.borrow_mut().drain(..).for_each(wake);
+        if self.hot.more_ready.take() {
+            self.more.made().ready.borrow_mut().drain(..).for_each(wake);
         }
     }
 
@@ -912,13 +903,14 @@ impl Core {
             return None;
         }
         let place = self.next_sleep()?;
-        self.sleepers.borrow_mut().insert(place.0, Sleeper { who: self.who(poll), fired: false });
+        self.more.made().sleepers.borrow_mut().insert(place.0, Sleeper { who: self.who(poll), fired: false });
         Some(place)
     }
 
     /// Whether a sleep is over; it is forgotten then.
     pub(super) fn poll_sleep(&self, key: u64, poll: &PollContext<'_>) -> bool {
-        let mut sleepers = self.sleepers.borrow_mut();
+        let Some(more) = self.more.if_made() else { return false };
+        let mut sleepers = more.sleepers.borrow_mut();
         let Some(sleeper) = sleepers.get_mut(&key) else { return false };
         if sleeper.fired {
             sleepers.remove(&key);
@@ -931,18 +923,20 @@ impl Core {
     /// Forgets a sleep. True if its timer is still pending.
     pub(super) fn end_sleep(&self, key: u64) -> bool {
         self.touch(key, true);
-        self.sleepers.borrow_mut().remove(&key).is_some_and(|sleeper| !sleeper.fired)
+        let Some(more) = self.more.if_made() else { return false };
+        more.sleepers.borrow_mut().remove(&key).is_some_and(|sleeper| !sleeper.fired)
     }
 
     pub(super) fn fire_sleep(&self, key: u64) {
-        if let Some(sleeper) = self.sleepers.borrow_mut().get_mut(&key) {
+        let Some(more) = self.more.if_made() else { return };
+        if let Some(sleeper) = more.sleepers.borrow_mut().get_mut(&key) {
             sleeper.fired = true;
             self.wake(&sleeper.who);
         }
     }
 
     pub(super) fn anyone_sleeps(&self) -> bool {
-        !self.sleepers.borrow().is_empty()
+        self.more.if_made().is_some_and(|more| !more.sleepers.borrow().is_empty())
     }
 
     // ---- The end.
@@ -951,7 +945,8 @@ impl Core {
     pub(super) fn pending_timers(&self) -> (Vec<u64>, Vec<u64>) {
         let wakes = self.of_each(|_, slot, _| slot.queued.get().then(|| slot.key.get()));
         let wakes = wakes.into_iter().flatten().collect();
-        let sleepers = self.sleepers.borrow();
+        let Some(more) = self.more.if_made() else { return (wakes, Vec::new()) };
+        let sleepers = more.sleepers.borrow();
         let sleeps = sleepers.iter().filter(|(_, sleeper)| !sleeper.fired).map(|(key, _)| *key).collect();
         (wakes, sleeps)
     }
@@ -959,31 +954,29 @@ impl Core {
     /// Drops every task that is left. Whatever their destructors ask for is in vain.
     pub(super) fn bury(&self) {
         self.hot.over.set(true);
+        self.hot.first_ready.set(None);
+        self.hot.more_ready.set(false);
         // Destructors may spawn, which is refused, and wake, which is in vain; none can refill what is taken
         // here.
         let main = self.first.vacate();
-        let others = self.others.take();
-        let mut register = self.register.borrow_mut();
-        register.main = None;
-        register.by_key.clear();
-        drop(register);
-        let sleepers = mem::take(&mut *self.sleepers.borrow_mut());
+        let others = self.more.if_made().map(|more| {
+            more.register.borrow_mut().by_key.clear();
+            more.ready.borrow_mut().clear();
+            (more.slots.take(), more.sleepers.take())
+        });
         drop(main);
         drop(others);
-        drop(sleepers);
-        self.hot.first_ready.set(None);
-        self.hot.more.set(false);
-        self.more_ready.borrow_mut().clear();
     }
 
     // ---- Deadlock.
 
     /// Remembers something that tasks can wait for.
     pub(super) fn register(&self, what: Weak<dyn Blocking>) {
-        let mut blocking = self.blocking.borrow_mut();
-        if blocking.len() >= self.blocking_max.get() {
+        let more = self.more.made();
+        let mut blocking = more.blocking.borrow_mut();
+        if blocking.len() >= BLOCKING_MIN.max(more.blocking_max.get()) {
             blocking.retain(|what| what.strong_count() > 0);
-            self.blocking_max.set(BLOCKING_MIN.max(blocking.len() * 2));
+            more.blocking_max.set(blocking.len() * 2);
         }
         blocking.push(what);
     }
@@ -991,8 +984,10 @@ impl Core {
     /// What every living task waits for.
     pub(super) fn waits(&self) -> Vec<Waiting> {
         let mut said: Vec<Waiting> = Vec::new();
-        for what in self.blocking.borrow().iter().filter_map(Weak::upgrade) {
-            what.report(self, &mut |waiting| said.push(waiting));
+        if let Some(more) = self.more.if_made() {
+            for what in more.blocking.borrow().iter().filter_map(Weak::upgrade) {
+                what.report(self, &mut |waiting| said.push(waiting));
+            }
         }
         let joins = self.of_each(|task, _, birth| Some((task, Rc::clone(birth.join.as_ref()?))));
         for (task, join) in joins.into_iter().flatten() {

@@ -36,7 +36,11 @@ pub struct Syncing<M: Message> {
 /// Mostly one task receives, and takes what comes before the next comes: so much has room here, in the line of the cache that
 /// the event touches anyway. The first time that it does not suffice, all is moved to where there is room for a crowd.
 pub(super) struct Mailbox<M> {
-    letter: Option<Letter<M>>,
+    /// The datagram here, where it came from and when. In parts, each of which is read as it was written: what is read as a
+    /// whole waits until all of it has reached the cache.
+    message: Option<M>,
+    from: NodeId,
+    arrival: EventId,
     /// The task that waits. If a datagram is here too, it was called.
     receiver: Option<TaskRef>,
     /// The number of the last ticket that was given out: that of the receiver, if there is one.
@@ -68,7 +72,7 @@ struct UnderWay {
 
 impl<M> Default for Mailbox<M> {
     fn default() -> Self {
-        Self { letter: None, receiver: None, last: 0, crowd: None }
+        Self { message: None, from: NodeId(0), arrival: EventId::ROOT, receiver: None, last: 0, crowd: None }
     }
 }
 
@@ -76,11 +80,11 @@ impl<M> Mailbox<M> {
     /// Puts a datagram here, and calls whose turn it is. If only one task waits, it is not woken but returned.
     #[inline(always)]
     pub(super) fn put(&mut self, core: &Core, arrival: EventId, from: NodeId, message: M) -> Option<TaskRef> {
-        let letter = Letter { arrival, from, message };
-        if self.letter.is_some() || self.crowd.is_some() {
-            return self.crowd().put(core, letter);
+        if self.message.is_some() || self.crowd.is_some() {
+            return self.crowd().put(core, Letter { arrival, from, message });
         }
-        fill(&mut self.letter, letter);
+        fill(&mut self.message, message);
+        (self.from, self.arrival) = (from, arrival);
         self.receiver
     }
 
@@ -90,13 +94,13 @@ impl<M> Mailbox<M> {
         if let Some(crowd) = &mut self.crowd {
             return crowd.take(ticket);
         }
-        if ticket.is_none() && self.receiver.is_some() {
+        if self.message.is_none() || (ticket.is_none() && self.receiver.is_some()) {
             return None;
         }
-        let letter = self.letter.take()?;
+        let message = self.message.take()?;
         self.receiver = None;
         *ticket = None;
-        Some(letter)
+        Some(Letter { arrival: self.arrival, from: self.from, message })
     }
 
     /// Waits, or goes on waiting.
@@ -130,7 +134,8 @@ impl<M> Mailbox<M> {
     #[inline(never)]
     fn crowd(&mut self) -> &mut Crowd<M> {
         self.crowd.get_or_insert_with(|| {
-            let letters: VecDeque<_> = self.letter.take().into_iter().collect();
+            let letter = |message| Letter { arrival: self.arrival, from: self.from, message };
+            let letters: VecDeque<_> = self.message.take().map(letter).into_iter().collect();
             let line = Line::continuing(self.last, self.receiver.take(), !letters.is_empty());
             Box::new(Crowd { letters, line })
         })
@@ -209,7 +214,7 @@ impl<M: Message> Drop for Recv<'_, M> {
 impl<M: Message> Syncing<M> {
     pub(super) fn new(rt: Runtime<M>, end: EventId) -> Self {
         if !rt.core().is_over() {
-            rt.shared.syncs.0.borrow_mut().push(UnderWay { end, result: None, who: None });
+            rt.shared.syncs.made().0.borrow_mut().push(UnderWay { end, result: None, who: None });
         }
         Self { rt, end }
     }
@@ -236,7 +241,7 @@ impl<M: Message> Future for Syncing<M> {
     fn poll(self: Pin<&mut Self>, poll: &mut PollContext<'_>) -> Poll<Self::Output> {
         let shared = &self.rt.shared;
         shared.core.touch_it(Touch::DISK);
-        let mut syncs = shared.syncs.0.borrow_mut();
+        let mut syncs = shared.syncs.made().0.borrow_mut();
         let Some(sync) = syncs.iter_mut().find(|sync| sync.end == self.end) else { return Poll::Pending };
         if let Some(result) = sync.result {
             return Poll::Ready(result);
@@ -248,6 +253,6 @@ impl<M: Message> Future for Syncing<M> {
 
 impl<M: Message> Drop for Syncing<M> {
     fn drop(&mut self) {
-        self.rt.shared.syncs.0.borrow_mut().retain(|sync| sync.end != self.end);
+        self.rt.shared.syncs.made().0.borrow_mut().retain(|sync| sync.end != self.end);
     }
 }

@@ -50,6 +50,7 @@ mod mutex;
 mod once;
 mod rw_lock;
 mod schedule;
+mod seldom;
 mod select;
 mod semaphore;
 mod sleep;
@@ -152,7 +153,7 @@ impl<M: Message> Tasks<M> {
         }
         let is_over = {
             let recording = &ctx.recording;
-            self.shared.core.begin_event(recording.event, recording.schedule.preemptive, recording.watch);
+            self.shared.core.begin_event(recording.schedule.preemptive, recording.watch);
             let lent = Lent::new(&self.shared, ctx);
             handler(lent.shared);
             lent.shared.settle()
@@ -214,7 +215,7 @@ impl<M: Message> Process for Tasks<M> {
         let end = ctx.event();
         self.handle(ctx, |shared| {
             shared.core.touch_it(Touch::DISK);
-            shared.syncs.finish(&shared.core, end, result);
+            shared.syncs.made().finish(&shared.core, end, result);
             shared.react();
         });
     }
@@ -223,7 +224,7 @@ impl<M: Message> Process for Tasks<M> {
         let arrival = ctx.event();
         self.handle(ctx, |shared| {
             shared.core.touch_it(Touch::STREAMS);
-            shared.streams.borrow_mut().happen(&shared.core, arrival, connection, event);
+            shared.streams.made().borrow_mut().happen(&shared.core, arrival, connection, event);
             shared.react();
         });
     }

@@ -27,6 +27,7 @@ use super::mail::{Mailbox, Recv, Syncing, Syncs};
 use super::mutex::Mutex;
 use super::once::Once;
 use super::rw_lock::RwLock;
+use super::seldom::Seldom;
 use super::semaphore::Semaphore;
 use super::sleep::{Sleep, Yield};
 use super::stream::{Accept, Connect, Streams};
@@ -46,15 +47,16 @@ pub struct Runtime<M: Message> {
     pub(super) shared: Rc<Shared<M>>,
 }
 
-/// What a datagram touches comes first and together: in three lines of the cache, the core's included, if it is a small one.
-#[repr(C, align(64))]
+/// What a datagram touches comes first and together: with the counts of the `Rc` before it and the core's part, three lines of
+/// the cache, if it is a small one. That it begins with a line is left to the allocator: to ask for it is dear.
+#[repr(C)]
 pub(super) struct Shared<M: Message> {
     /// The world's context while a handler runs; otherwise one that nobody applies.
     pub(super) ctx: RefCell<Context<M>>,
     pub(super) mail: RefCell<Mailbox<M>>,
     pub(super) core: Core,
-    pub(super) syncs: Syncs,
-    pub(super) streams: RefCell<Streams<M>>,
+    pub(super) syncs: Seldom<Syncs>,
+    pub(super) streams: Seldom<RefCell<Streams<M>>>,
 }
 
 /// What a task asks of the world. Each of these records an effect, as its namesake of [`Context`] does, and
@@ -362,6 +364,10 @@ impl<M: Message> Host for Shared<M> {
     fn core(&self) -> &Core {
         &self.core
     }
+
+    fn event(&self) -> EventId {
+        self.ctx.borrow().event()
+    }
 }
 
 impl<M: Message> Shared<M> {
@@ -371,13 +377,15 @@ impl<M: Message> Shared<M> {
         self.core.fetch_with_host(offset_of!(Self, core));
     }
 
+    #[inline(always)]
     pub(super) fn new() -> Self {
+        let (ctx, core) = (Context::new(Dice::NONE), Core::new());
         Self {
-            ctx: RefCell::new(Context::new(Dice::NONE)),
+            ctx: RefCell::new(ctx),
             mail: RefCell::default(),
-            core: Core::new(),
-            syncs: Syncs::default(),
-            streams: RefCell::default(),
+            core,
+            syncs: Seldom::default(),
+            streams: Seldom::default(),
         }
     }
 
@@ -452,7 +460,7 @@ impl<M: Message> Shared<M> {
         let left = if may_go_on { deadlock::helpless(core) } else { Some(deadlock::everyone(core)) };
         if let Some(left) = left {
             let detail = format!("the program is over, and {left}");
-            core.find(Finding { property: TASK_LEAK, detail, evidence: vec![core.event()] });
+            core.find(Finding { property: TASK_LEAK, detail, evidence: vec![self.event()] });
         }
     }
 
@@ -469,21 +477,23 @@ impl<M: Message> Shared<M> {
         let wakes = wakes.into_iter().map(|key| Label::keyed(WAKE, key));
         let sleeps = sleeps.into_iter().map(|key| Label::keyed(SLEEP, key));
         wakes.chain(sleeps).for_each(|timer| ctx.cancel_timer(timer));
-        self.streams.borrow().living().into_iter().for_each(|id| ctx.close(id));
+        if let Some(streams) = self.streams.if_made() {
+            streams.borrow().living().into_iter().for_each(|id| ctx.close(id));
+        }
     }
 
     pub(super) fn waits_for_outside(&self) -> bool {
         self.core.anyone_sleeps()
             || self.mail.borrow().is_awaited()
-            || self.syncs.are_awaited()
-            || self.streams.borrow().are_awaited()
+            || self.syncs.if_made().is_some_and(Syncs::are_awaited)
+            || self.streams.if_made().is_some_and(|streams| streams.borrow().are_awaited())
     }
 
     /// Drops everything the node's program had. To be called when the context is one that nobody applies.
     pub(super) fn bury(&self) {
         self.core.bury();
         let mail = self.mail.take();
-        let streams = self.streams.take();
+        let streams = self.streams.if_made().map(RefCell::take);
         drop((mail, streams));
         self.ctx.borrow_mut().reset();
     }

@@ -157,7 +157,7 @@ impl<M: Message> Connection<M> {
     fn take(&self, ticket: &mut Option<Ticket>) -> Poll<Result<Option<M>, Broken>> {
         let shared = &self.rt.shared;
         shared.core.touch_it(Touch::STREAMS);
-        let mut streams = shared.streams.borrow_mut();
+        let mut streams = shared.streams.made().borrow_mut();
         let Some(end) = streams.ends.get_mut(&self.id) else { return Poll::Pending };
         if end.line.may_take(*ticket, 1, end.inbox.len())
             && let Some((arrival, message)) = end.inbox.pop_front()
@@ -180,14 +180,14 @@ impl<M: Message> Connection<M> {
     fn with_end<T>(&self, change: impl FnOnce(&mut End<M>, &Core) -> T) -> Option<T> {
         let shared = &self.rt.shared;
         shared.core.touch_it(Touch::STREAMS);
-        shared.streams.borrow_mut().ends.get_mut(&self.id).map(|end| change(end, &shared.core))
+        shared.streams.made().borrow_mut().ends.get_mut(&self.id).map(|end| change(end, &shared.core))
     }
 }
 
 impl<M: Message> Drop for Connection<M> {
     fn drop(&mut self) {
         let shared = &self.rt.shared;
-        let end = shared.streams.borrow_mut().ends.remove(&self.id);
+        let end = shared.streams.made().borrow_mut().ends.remove(&self.id);
         if end.as_ref().is_some_and(|end| end.ended.is_none()) {
             shared.ctx.borrow_mut().close(self.id);
         }
@@ -197,7 +197,7 @@ impl<M: Message> Drop for Connection<M> {
 impl<M: Message> Connect<M> {
     pub(super) fn new(rt: Runtime<M>, id: ConnectionId, peer: NodeId) -> Self {
         if !rt.core().is_over() {
-            rt.shared.streams.borrow_mut().ends.insert(id, End::new(false, Line::default()));
+            rt.shared.streams.made().borrow_mut().ends.insert(id, End::new(false, Line::default()));
         }
         Self { connection: Some(Connection { rt, id, peer }), ticket: None }
     }
@@ -239,7 +239,7 @@ impl<M: Message> Future for Accept<'_, M> {
         let rt = self.rt;
         let Shared { core, streams, .. } = &*rt.shared;
         core.touch_it(Touch::STREAMS);
-        let mut streams = streams.borrow_mut();
+        let mut streams = streams.made().borrow_mut();
         let streams = &mut *streams;
         if streams.line.may_take(self.ticket, 1, streams.accepted.len())
             && let Some((arrival, id, peer)) = streams.accepted.pop_front()
@@ -256,7 +256,7 @@ impl<M: Message> Future for Accept<'_, M> {
 impl<M: Message> Drop for Accept<'_, M> {
     fn drop(&mut self) {
         if self.ticket.is_some() {
-            let mut streams = self.rt.shared.streams.borrow_mut();
+            let mut streams = self.rt.shared.streams.made().borrow_mut();
             let streams = &mut *streams;
             streams.line.leave(&mut self.ticket);
             streams.line.call(streams.accepted.len(), self.rt.core());

@@ -27,7 +27,7 @@ const BATCH: usize = 4;
 const APART: usize = 8;
 
 /// The bytes of a line of the cache, and of a word.
-pub(crate) const LINE: usize = 64;
+const LINE: usize = 64;
 const WORD: usize = size_of::<u64>();
 
 /// Asks memory for the line in which this value begins, and for the one after its end, without waiting for them.
@@ -37,13 +37,16 @@ pub(crate) fn fetch_ends<T>(value: &T) {
     prefetch_index(slice::from_ref(value), 1);
 }
 
-/// Asks memory for so many lines before that of this word, and for so many from it on, without waiting for them.
+/// Asks memory for the lines of so many bytes before this word, and of so many from it on, without waiting for them.
 #[inline(always)]
 pub(crate) fn fetch_around<T>(word: &T, before: usize, from: usize) {
     const { assert!(size_of::<T>() == WORD) };
-    let fetch = |words| prefetch_index(slice::from_ref(word), words);
-    (1..=before).for_each(|line| fetch((line * LINE / WORD).wrapping_neg()));
-    (0..from).for_each(|line| fetch(line * LINE / WORD));
+    let all = before + from;
+    let fetch =
+        |byte: usize| prefetch_index(slice::from_ref(word), (byte / WORD).wrapping_sub(before / WORD));
+    (0..all).step_by(LINE).for_each(fetch);
+    // Where they do not begin with a line, they end in one more.
+    fetch(all - WORD);
 }
 
 /// Asks memory for the beginning of this value, without waiting for it.
@@ -53,27 +56,28 @@ fn fetch<T>(value: &T) {
 }
 
 impl<P: Process> World<P> {
-    /// Asks for one link of each of the chains that the next events need.
+    /// Asks for a link of some of the chains that the next events need.
     #[inline(always)]
     pub(super) fn fetch_ahead(&self) {
         match self.queue.taken_in_order() {
-            Some(taken) if taken % BATCH == 0 => self.fetch_batches(),
-            Some(_) => {}
+            Some(taken) => self.fetch_batch(taken % BATCH),
             None => self.fetch_guesses(),
         }
     }
 
+    /// Asks for one link of a batch. With the next event it is the next link of another batch, so that memory has something to
+    /// do all the time.
     #[inline(never)]
-    fn fetch_batches(&self) {
-        let links_from_now = |links: usize| self.queue.after(links * APART, BATCH);
-        if P::FETCHES {
-            links_from_now(4).for_each(|slot| self.queue.fetch_slot(slot));
-            links_from_now(3).for_each(|slot| self.fetch_node(slot));
-            links_from_now(2).filter_map(|slot| self.process_of(slot)).for_each(P::fetch);
-            links_from_now(1).filter_map(|slot| self.process_of(slot)).for_each(P::fetch_further);
-        } else {
-            links_from_now(2).for_each(|slot| self.queue.fetch_slot(slot));
-            links_from_now(1).for_each(|slot| self.fetch_node(slot));
+    fn fetch_batch(&self, turn: usize) {
+        const { assert!(BATCH >= 4, "each link has a turn") };
+        let links: usize = if P::FETCHES { 4 } else { 2 };
+        let Some(links_from_now @ 1..) = links.checked_sub(turn) else { return };
+        let slots = self.queue.after(links_from_now * APART - turn, BATCH);
+        match turn {
+            0 => slots.for_each(|slot| self.queue.fetch_slot(slot)),
+            1 => slots.for_each(|slot| self.fetch_node(slot)),
+            2 => slots.filter_map(|slot| self.process_of(slot)).for_each(P::fetch),
+            _ => slots.filter_map(|slot| self.process_of(slot)).for_each(P::fetch_further),
         }
     }
 

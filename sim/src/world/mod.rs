@@ -33,7 +33,7 @@ use crate::schedule::{Priorities, Schedule, Touch, Watch};
 use crate::stream::{ConnectionId, Packet};
 use crate::time::{MILLIS, Nanos, SECONDS};
 
-pub(crate) use ahead::{LINE, fetch_around, fetch_ends};
+pub(crate) use ahead::{fetch_around, fetch_ends};
 pub use choose::Candidate;
 use node::Node;
 pub use strike::RateKind;
