@@ -24,6 +24,8 @@ use crate::time::Nanos;
 /// being handled and the node's own past.
 #[derive(Clone, Debug)]
 pub struct Context<M: Message> {
+    /// The time of the world; where nothing is lent any more, that of the last handler.
+    pub(crate) now: Nanos,
     pub(crate) recording: Box<Recording<M>>,
 }
 
@@ -36,8 +38,6 @@ pub(crate) struct Recording<M: Message> {
     pub(crate) own: Own,
     /// The event being handled.
     pub(crate) event: EventId,
-    /// The time of the world.
-    pub(crate) now: Nanos,
     pub(crate) schedule: Schedule,
     /// How much somebody wants to know of what handlers touch.
     pub(crate) watch: Watch,
@@ -112,12 +112,12 @@ impl Own {
 impl<M: Message> Context<M> {
     pub(crate) fn new(dice: Dice) -> Self {
         Self {
+            now: 0,
             recording: Box::new(Recording {
                 node: NodeId(0),
                 incarnation: 0,
                 own: Own::default(),
                 event: EventId::ROOT,
-                now: 0,
                 schedule: Schedule::default(),
                 watch: Watch::No,
                 by: EventId::ROOT,
@@ -139,6 +139,7 @@ impl<M: Message> Context<M> {
     /// Lets `other` be the handler's context until [`Context::reclaim`].
     #[inline(always)]
     pub(crate) fn lend(&mut self, other: &mut Self) {
+        other.now = self.now;
         mem::swap(&mut self.recording, &mut other.recording);
     }
 
@@ -175,7 +176,7 @@ impl<M: Message> Context<M> {
     /// The time by the node's own clock.
     #[inline]
     pub fn now(&self) -> Nanos {
-        self.recording.own.clock().read(self.recording.now)
+        self.recording.own.clock().read(self.now)
     }
 
     /// 64 random bits, another 64 at each call.

@@ -1320,6 +1320,44 @@ fn dropping_a_crashed_nodes_tasks_has_no_effect() {
     }
 }
 
+/// A user's destructor that notes when it was called.
+struct Epitaph {
+    rt: Rt,
+    called: Arc<StdMutex<Vec<u64>>>,
+}
+
+impl Drop for Epitaph {
+    fn drop(&mut self) {
+        self.called.lock().unwrap().push(self.rt.now());
+    }
+}
+
+#[test]
+fn destructors_of_a_program_that_is_over_or_crashed_know_the_time_of_its_last_handler() {
+    let called = Arc::new(StdMutex::new(Vec::new()));
+    let list = vec![Fault::Crash { node: NodeId(0), at: 20 * MILLIS, down: Some(5 * MILLIS) }];
+    let faults = FaultPlan { list, until: SECONDS, ..FaultPlan::default() };
+    let shared = Arc::clone(&called);
+    let mut world = World::new(Config { faults, ..Config::new(1) }, 3, move |_| {
+        let called = Arc::clone(&shared);
+        Tasks::<Word>::new(move |rt: Rt| async move {
+            let epitaph = Epitaph { rt: rt.clone(), called };
+            let sleeper = rt.clone();
+            drop(rt.spawn("left behind", async move {
+                let _epitaph = epitaph;
+                sleeper.sleep(SECONDS).await;
+            }));
+            // Long enough to crash in the first life only.
+            for _ in 0..(if rt.incarnation() == 0 { 10 } else { 1 }) {
+                rt.sleep(3 * MILLIS).await;
+            }
+        })
+    });
+    assert_eq!(world.run(&mut ()), Ending::Quiet);
+    // The sixth sleep ended at 18 ms, the crash was at 20; the second life began at 25.
+    assert_eq!(*called.lock().unwrap(), [18 * MILLIS, 28 * MILLIS]);
+}
+
 #[test]
 fn dropping_a_world_in_the_middle_of_a_run_is_quiet() {
     let asked = Arc::new(StdMutex::new(0));

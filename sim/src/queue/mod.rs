@@ -77,7 +77,7 @@ impl Surfaced {
     }
 }
 
-/// Where an event that has surfaced still is. What is in the slot is to be taken, and the slot to be freed.
+/// Where an event that has surfaced still is. Whoever takes what is in the slot frees the slot.
 pub(crate) struct Place<'a, T> {
     pub(crate) slot: &'a mut Slot<T>,
     number: u32,

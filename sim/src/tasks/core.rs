@@ -251,7 +251,8 @@ pub(super) struct Core {
     more: Seldom<More>,
 }
 
-/// What a program needs that has more than one task, or sleeps, or is watched.
+/// What a program needs that has more than one task, or sleeps, or makes something that tasks can wait for, or is watched, or
+/// has something to find.
 #[derive(Default)]
 struct More {
     /// The slots from 1 on.
@@ -292,11 +293,11 @@ struct Hot {
 #[derive(Clone)]
 pub(super) struct CoreRef(Rc<dyn Host>);
 
-/// What has a core.
+/// What has a core, and knows what is going on outside of it.
 pub(super) trait Host {
     fn core(&self) -> &Core;
 
-    /// The event being handled.
+    /// The event being handled; the root where none is.
     fn event(&self) -> EventId;
 }
 
@@ -305,7 +306,7 @@ impl CoreRef {
         Self(host)
     }
 
-    /// The event being handled.
+    /// The event being handled; the root where none is.
     pub(super) fn event(&self) -> EventId {
         self.0.event()
     }
@@ -382,6 +383,7 @@ impl Slot {
 impl Core {
     #[inline(always)]
     pub(super) fn new() -> Self {
+        // Allocated first, so that the rest is made in one place and not moved.
         let foreign = Arc::default();
         Self {
             hot: Hot {

@@ -40,11 +40,12 @@ pub(super) struct Mailbox<M> {
     /// whole waits until all of it has reached the cache.
     message: Option<M>,
     from: NodeId,
+    /// The number of the last ticket that was given out: that of the receiver, if there is one. No other is held by anybody, so
+    /// that it may begin anew.
+    last: u32,
     arrival: EventId,
     /// The task that waits. If a datagram is here too, it was called.
     receiver: Option<TaskRef>,
-    /// The number of the last ticket that was given out: that of the receiver, if there is one.
-    last: u64,
     crowd: Option<Box<Crowd<M>>>,
 }
 
@@ -112,8 +113,8 @@ impl<M> Mailbox<M> {
         {
             self.receiver = Some(task);
             if ticket.is_none() {
-                self.last += 1;
-                *ticket = Some(Ticket::numbered(self.last));
+                self.last = self.last.wrapping_add(1).max(1);
+                *ticket = Some(Ticket::numbered(self.last.into()));
             }
         } else {
             self.crowd().line.wait(ticket, 1, None, core, poll);
@@ -136,7 +137,7 @@ impl<M> Mailbox<M> {
         self.crowd.get_or_insert_with(|| {
             let letter = |message| Letter { arrival: self.arrival, from: self.from, message };
             let letters: VecDeque<_> = self.message.take().map(letter).into_iter().collect();
-            let line = Line::continuing(self.last, self.receiver.take(), !letters.is_empty());
+            let line = Line::continuing(self.last.into(), self.receiver.take(), !letters.is_empty());
             Box::new(Crowd { letters, line })
         })
     }

@@ -379,6 +379,7 @@ impl<M: Message> Shared<M> {
 
     #[inline(always)]
     pub(super) fn new() -> Self {
+        // What they allocate is allocated first, so that the rest is made in one place and not moved.
         let (ctx, core) = (Context::new(Dice::NONE), Core::new());
         Self {
             ctx: RefCell::new(ctx),

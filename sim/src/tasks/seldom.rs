@@ -5,7 +5,7 @@
 
 use std::cell::OnceCell;
 
-/// A value that is made, empty, when something is first put into it.
+/// A value that is made, empty, when it is first asked for.
 #[derive(Debug)]
 pub(super) struct Seldom<T>(OnceCell<Box<T>>);
 
@@ -16,7 +16,7 @@ impl<T: Default> Seldom<T> {
         self.0.get().map(|made| &**made)
     }
 
-    /// The value.
+    /// The value, made now if it was not.
     #[inline(always)]
     pub(super) fn made(&self) -> &T {
         self.0.get_or_init(Box::default)

@@ -135,7 +135,7 @@ impl<P: Process> World<P> {
         let ctx = &mut self.context;
         ctx.recording.node = stamp.node;
         ctx.recording.incarnation = node.incarnation;
-        ctx.recording.now = stamp.time;
+        ctx.now = stamp.time;
         ctx.recording.event = stamp.id;
         ctx.recording.by = stamp.id;
         ctx.recording.base = stamp.id;
