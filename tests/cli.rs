@@ -874,6 +874,38 @@ mod process {
         command
     }
 
+    /// But for verbs whose examples take seconds (`sweep`, `matrix`), and examples that name files from elsewhere.
+    #[cfg(unix)]
+    #[test]
+    fn the_examples_of_help_run_as_they_are_written() {
+        const FROM_ELSEWHERE: [&str; 2] = ["lost.jsonl", "--site"];
+        let directory = tempfile::tempdir().unwrap();
+        let program = std::path::PathBuf::from(snowglobe(&[]).get_program());
+        let path = std::env::join_paths([program.parent().expect("it is in a directory")]).unwrap();
+        let shell = |line: &str| {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", line]).env("PATH", &path).current_dir(directory.path());
+            command.stdin(Stdio::null()).output().unwrap()
+        };
+        // What `explain` is shown with is what `shrink` writes.
+        for verb in ["shrink", "explain", "list", "run", "explore", "replay", "diff", "likelihood", "why-not"]
+        {
+            let help = String::from_utf8(snowglobe(&[verb, "--help"]).output().unwrap().stdout).unwrap();
+            let (_, examples) = help.split_once("Example").expect("there is an example");
+            let joined = examples.replace("\\\n", "");
+            let mut lines = joined.lines().filter(|line| line.starts_with("  snowglobe ")).peekable();
+            assert!(lines.peek().is_some(), "{help}");
+            for line in lines {
+                if FROM_ELSEWHERE.iter().any(|file| line.contains(file)) {
+                    continue;
+                }
+                let output = shell(line);
+                let err = String::from_utf8_lossy(&output.stderr);
+                assert!(matches!(output.status.code(), Some(0 | 1)), "{line}\n{err}");
+            }
+        }
+    }
+
     fn a_scenario() -> String {
         let output = snowglobe(&["list", "--json"]).output().unwrap();
         let list: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -23,11 +23,11 @@ const NAMED: usize = 12;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  snowglobe explain repro.json                                the reason, in words: each fault, and what happens without it
-  snowglobe explain rpc/s3-at-least-once --seed 2             the same of a seed, which is shrunk first
-  snowglobe explain repro.json --mermaid                      as a sequence diagram
-  snowglobe explain rpc/s3-at-least-once --seed 2 --calls     every call, in a line each
-  snowglobe explain rpc/s3-at-least-once --seed 2 --op c1/1   the life of one call
+  snowglobe explain repro.json                                # the reason, fault by fault
+  snowglobe explain rpc/s3-at-least-once --seed 2             # the same of a seed, shrunk first
+  snowglobe explain repro.json --mermaid                      # as a sequence diagram
+  snowglobe explain rpc/s3-at-least-once --seed 2 --calls     # every call, in a line each
+  snowglobe explain rpc/s3-at-least-once --seed 2 --op c1/1   # the life of one call
 
 A call is written c1/3, the third of client 1; c1.2/3 is the third in the client's life 2. Of a run that holds, all calls are \
 listed.")]

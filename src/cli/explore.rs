@@ -22,7 +22,7 @@ const PREEMPTIVE: &str = "preemptive";
 #[derive(Args)]
 #[command(after_help = "Examples:
   snowglobe explore concurrency/transfer-in-two-orders
-  snowglobe explore concurrency/counter-shared --window 0       only events at one instant change places
+  snowglobe explore concurrency/counter-shared --window 0   # only events at one instant change places
   snowglobe explore concurrency/counter-shared --repro race.json && snowglobe replay race.json
   snowglobe explore rpc/s3-at-least-once --set clients=1 --set calls=1 --faults 1
 

@@ -26,7 +26,8 @@ const EVENTS: usize = 6;
 
 #[derive(Args)]
 #[command(after_help = "Example:
-  snowglobe likelihood rpc/s3-at-least-once --seed 0 --set clients=1 --set calls=1 --set network=dslabs
+  snowglobe likelihood rpc/s3-at-least-once --seed 0 \\
+    --set clients=1 --set calls=1 --set network=dslabs
 
 The run is followed to the time T, and from there on all dice are thrown anew, --samples times. A point of the curve is the \
 part of these runs that violate the property, with its 95 percent interval (Wilson). Points are added where the curve jumps. \

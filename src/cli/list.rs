@@ -14,7 +14,7 @@ use super::{Console, Exit};
 
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  snowglobe list rpc\n  snowglobe list rpc/s8-at-most-once   its settings and situations"
+    after_help = "Examples:\n  snowglobe list rpc\n  snowglobe list rpc/s8-at-most-once   # its settings and situations"
 )]
 pub(super) struct List {
     /// Only scenarios whose name contains this; the whole name of one shows its settings and situations

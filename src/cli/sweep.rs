@@ -23,8 +23,8 @@ const JOBS_MAX: i64 = 1024;
 #[derive(Args)]
 #[command(after_help = "Examples:
   snowglobe sweep rpc/s8-at-most-once --seeds 0..100000
-  snowglobe sweep rpc/at-least-once --first       stop at the first failing seed
-  snowglobe sweep --all --seeds 1000              is everything as expected?
+  snowglobe sweep rpc/at-least-once --first       # stop at the first failing seed
+  snowglobe sweep --all --seeds 1000              # is everything as expected?
 
 Exit codes: for one scenario, 0 if it holds and 1 if it is violated. For several, with --all or with --expect, 0 if \
 each did what is expected of it, planted bugs included, and 1 if one did not.

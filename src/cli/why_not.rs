@@ -15,8 +15,9 @@ use super::words::{self, count, millis};
 use super::{Console, Exit, files, report};
 
 #[derive(Args)]
-#[command(after_help = "Example:
-  snowglobe why-not rpc/s3-at-least-once --seed 0 --set clients=1 --set calls=1 -o near.json && snowglobe replay near.json
+#[command(after_help = "Examples:
+  snowglobe why-not rpc/s3-at-least-once --seed 0 --set clients=1 --set calls=1 -o near.json
+  snowglobe replay near.json
 
 Each decision of the run is tried the other way, one at a time: a message is lost, comes late, or twice; one that was lost is \
 delivered; a node crashes after each effect of each handler; a sync fails; a fault does not strike. Those that violate are told, \
